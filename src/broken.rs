@@ -1,0 +1,184 @@
+//! Why the library, and not the producer, rejected a promise.
+
+use std::error::Error;
+use std::fmt;
+use std::io;
+use std::panic::Location;
+use std::rc::Rc;
+use std::sync::Arc;
+
+/// The error of a promise that the library rejected by itself: nobody called `reject`.
+///
+/// Every error type `E` of a promise converts from it (`E: From<Broken>`), so such an end reaches the same `fail`, `catch` and
+/// `.await` as an error of the producer's own. `Broken` itself is the default for `E`. Conversions to `()`, [`String`],
+/// [`io::Error`], to [`Arc`] and [`Rc`] of `io::Error` and of `dyn Error + Send + Sync`, and to a [`Vec`] of any such type come
+/// with the crate; `Box<dyn Error + Send + Sync>`, `anyhow::Error` and enums with `#[from] Broken` take it like any other error.
+/// A foreign error type that does none of this needs a newtype of yours.
+///
+/// It is small and cheap to clone, and it says where the promise was made.
+///
+/// # Examples
+///
+/// ```
+/// use deferral::{BrokenKind, Deferred};
+///
+/// let (deferred, promise) = Deferred::<u32>::new();
+/// drop(deferred);
+/// promise.fail(|broken| {
+///     assert_eq!(broken.kind(), BrokenKind::Abandoned);
+///     assert!(broken.to_string().contains("its last Deferred was dropped"));
+/// });
+/// ```
+#[derive(Clone)]
+pub struct Broken {
+    kind: BrokenKind,
+    origin: &'static Location<'static>,
+    /// A panic's text. Boxed twice, because most have none and all should be small.
+    message: Option<Arc<Message>>,
+}
+
+struct Message(String);
+
+/// What kind of end a [`Broken`] tells of.
+///
+/// # Examples
+///
+/// ```
+/// use deferral::{BrokenKind, Promise};
+///
+/// let promise = Promise::<u32>::new(|deferred| drop(deferred)).catch(|broken| match broken.kind() {
+///     BrokenKind::Abandoned => Ok(0),
+///     _ => Err(broken),
+/// });
+/// promise.done(|value| assert_eq!(*value, 0));
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum BrokenKind {
+    /// The last [`Deferred`](crate::Deferred) was dropped before it settled.
+    Abandoned,
+    /// Somebody called [`Promise::cancel`](crate::Promise::cancel).
+    Canceled,
+    /// The time given to `timeout` was over.
+    TimedOut,
+    /// The closure or future that owed the outcome panicked.
+    Panicked,
+    /// The event loop that owed the outcome is gone.
+    LoopClosed,
+    /// There was nothing to choose from: [`when::race`](crate::when::race) of no promise.
+    Empty,
+    /// The promise would have waited for itself.
+    Cycle,
+}
+
+impl Broken {
+    pub(crate) fn new(kind: BrokenKind, origin: &'static Location<'static>) -> Self {
+        Broken { kind, origin, message: None }
+    }
+
+    pub(crate) fn panicked(message: String, origin: &'static Location<'static>) -> Self {
+        Broken { kind: BrokenKind::Panicked, origin, message: Some(Arc::new(Message(message))) }
+    }
+
+    /// What happened.
+    pub fn kind(&self) -> BrokenKind {
+        self.kind
+    }
+
+    /// Where the promise was made: the line that called `new`, `then`, `when`, `spawn`, `call_soon` or the like.
+    pub fn origin(&self) -> &'static Location<'static> {
+        self.origin
+    }
+}
+
+impl fmt::Display for Broken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the promise made at {} ", self.origin)?;
+        match (self.kind, &self.message) {
+            (BrokenKind::Panicked, Some(message)) => {
+                write!(f, "is broken: what owed its outcome panicked: {}", message.0)
+            }
+            (kind, _) => f.write_str(kind.end()),
+        }
+    }
+}
+
+impl BrokenKind {
+    /// The end of the sentence that begins with "the promise made at ...".
+    fn end(self) -> &'static str {
+        match self {
+            BrokenKind::Abandoned => "was abandoned: its last Deferred was dropped before it settled",
+            BrokenKind::Canceled => "was canceled",
+            BrokenKind::TimedOut => "was not settled in time",
+            BrokenKind::Panicked => "is broken: what owed its outcome panicked",
+            BrokenKind::LoopClosed => "cannot be settled: its event loop is closed",
+            BrokenKind::Empty => "cannot be settled: it had no promise to choose from",
+            BrokenKind::Cycle => "cannot be settled: it would wait for itself",
+        }
+    }
+}
+
+impl fmt::Debug for Broken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut out = f.debug_struct("Broken");
+        out.field("kind", &self.kind).field("origin", &format_args!("{}", self.origin));
+        if let Some(message) = &self.message {
+            out.field("message", &message.0);
+        }
+        out.finish()
+    }
+}
+
+impl Error for Broken {}
+
+impl From<Broken> for () {
+    fn from(_: Broken) {}
+}
+
+impl From<Broken> for String {
+    fn from(broken: Broken) -> String {
+        broken.to_string()
+    }
+}
+
+/// Kind [`TimedOut`](BrokenKind::TimedOut) becomes [`io::ErrorKind::TimedOut`], all others [`io::ErrorKind::Other`]; the
+/// [`Broken`] is the inner error.
+impl From<Broken> for io::Error {
+    fn from(broken: Broken) -> io::Error {
+        match broken.kind {
+            BrokenKind::TimedOut => io::Error::new(io::ErrorKind::TimedOut, broken),
+            _ => io::Error::other(broken),
+        }
+    }
+}
+
+impl From<Broken> for Arc<io::Error> {
+    fn from(broken: Broken) -> Self {
+        Arc::new(broken.into())
+    }
+}
+
+impl From<Broken> for Rc<io::Error> {
+    fn from(broken: Broken) -> Self {
+        Rc::new(broken.into())
+    }
+}
+
+impl From<Broken> for Arc<dyn Error + Send + Sync> {
+    fn from(broken: Broken) -> Self {
+        Arc::new(broken)
+    }
+}
+
+impl From<Broken> for Rc<dyn Error + Send + Sync> {
+    fn from(broken: Broken) -> Self {
+        Rc::new(broken)
+    }
+}
+
+/// One error, for a promise that collects the errors of many.
+impl<E: From<Broken>> From<Broken> for Vec<E> {
+    fn from(broken: Broken) -> Vec<E> {
+        vec![broken.into()]
+    }
+}

@@ -1,0 +1,227 @@
+//! The two flavors of a promise: what they are made of, and what they ask of a callback.
+
+use std::cell::RefCell;
+use std::ops::Deref;
+use std::rc::{self, Rc};
+use std::sync::{self, Arc, Mutex};
+
+use super::lock::Lock;
+use super::node::{Machine, Node};
+use crate::list::Key;
+use crate::trampoline::{self, Job};
+
+/// The flavor whose promises are settled from any thread: callbacks are `Send`, and so are the values of what they settle.
+///
+/// It is the default of [`Deferred`](crate::Deferred) and [`Promise`](crate::Promise), and needs to be named in generic code only.
+#[derive(Debug)]
+pub enum Threaded {}
+
+/// The flavor whose promises stay on one thread: callbacks and values may be anything, and nothing is atomic.
+///
+/// [`local::Deferred`](crate::local::Deferred) and [`local::Promise`](crate::local::Promise) are of this flavor; it needs to be
+/// named in generic code only.
+#[derive(Debug)]
+pub enum Local {}
+
+/// A flavor of promises: [`Threaded`] or [`Local`].
+///
+/// The trait is sealed: its items are not for use outside the crate.
+///
+/// # Examples
+///
+/// One function for both flavors:
+///
+/// ```
+/// use deferral::flavor::{Accepts, Flavor};
+/// use deferral::{Broken, Progress, Promise, local};
+///
+/// fn log<F: Flavor>(name: &'static str, promise: Promise<u32, Broken, Progress, F>) -> Promise<u32, Broken, Progress, F> {
+///     println!("{name} is {:?}", promise.state());
+///     promise
+/// }
+///
+/// log("shared", Promise::resolved(1));
+/// log("local", local::Promise::resolved(1));
+/// ```
+#[diagnostic::on_unimplemented(message = "`{Self}` is not a flavor of promises")]
+pub trait Flavor: Sealed + Sized + 'static {
+    #[doc(hidden)]
+    type Cell<X: 'static>: Lock<Inner = X>;
+    #[doc(hidden)]
+    type Ptr<X: 'static>: Clone + Deref<Target = Self::Cell<X>>;
+    #[doc(hidden)]
+    type Source: Deref<Target: Node<Self>>;
+    #[doc(hidden)]
+    type WeakSource: Clone;
+    #[doc(hidden)]
+    type Callback<A: 'static>: FnOnce(&A);
+    #[doc(hidden)]
+    type Listener<A: 'static>: FnMut(&A);
+    #[doc(hidden)]
+    type Continuation<A: 'static>;
+
+    #[doc(hidden)]
+    fn ptr<X: 'static>(inner: X) -> Self::Ptr<X>;
+    #[doc(hidden)]
+    fn job<X: Machine<Flavor = Self>>(ptr: &Self::Ptr<X>) -> Job;
+    #[doc(hidden)]
+    fn upgrade(source: &Self::WeakSource) -> Option<Self::Source>;
+    #[doc(hidden)]
+    fn source_job(source: Self::Source) -> Job;
+    #[doc(hidden)]
+    fn run<A: 'static>(continuation: Self::Continuation<A>, argument: A);
+}
+
+/// What a flavor accepts as a callback, or as something that a callback carries along: [`Threaded`] whatever is `Send`, [`Local`]
+/// everything.
+///
+/// The trait is sealed: its items are not for use outside the crate. It appears in the bounds of methods that take a callback.
+pub trait Accepts<C>: Flavor {
+    #[doc(hidden)]
+    fn callback<A: 'static>(callback: C) -> Self::Callback<A>
+    where
+        C: FnOnce(&A) + 'static;
+    #[doc(hidden)]
+    fn listener<A: 'static>(listener: C) -> Self::Listener<A>
+    where
+        C: FnMut(&A) + 'static;
+    /// A function together with what it works on: the compiler would not see that a closure over `context` is `Send`.
+    #[doc(hidden)]
+    fn continuation<A: 'static>(context: C, run: fn(C, A)) -> Self::Continuation<A>
+    where
+        C: 'static;
+    #[doc(hidden)]
+    fn source(ptr: &Self::Ptr<C>) -> Self::WeakSource
+    where
+        C: Machine<Flavor = Self>;
+}
+
+#[doc(hidden)]
+pub trait Sealed {}
+impl Sealed for Threaded {}
+impl Sealed for Local {}
+
+#[doc(hidden)]
+pub trait Continue<A> {
+    fn run(self: Box<Self>, argument: A);
+}
+
+struct Continuation<C, A> {
+    context: C,
+    run: fn(C, A),
+}
+
+impl<C, A> Continue<A> for Continuation<C, A> {
+    fn run(self: Box<Self>, argument: A) {
+        (self.run)(self.context, argument);
+    }
+}
+
+/// Withdraws the entry `key` from a source that may be gone, and cancels a source that nobody wants any more if `cancel` says so.
+pub(crate) fn withdraw<F: Flavor>(source: &F::WeakSource, key: Key, cancel: bool) {
+    if let Some(source) = F::upgrade(source) {
+        if source.withdraw(key, cancel) {
+            trampoline::defer(F::source_job(source));
+        }
+    }
+}
+
+impl Flavor for Threaded {
+    type Cell<X: 'static> = Mutex<X>;
+    type Ptr<X: 'static> = Arc<Mutex<X>>;
+    type Source = Arc<dyn Node<Self> + Send + Sync>;
+    type WeakSource = sync::Weak<dyn Node<Self> + Send + Sync>;
+    type Callback<A: 'static> = Box<dyn FnOnce(&A) + Send>;
+    type Listener<A: 'static> = Box<dyn FnMut(&A) + Send>;
+    type Continuation<A: 'static> = Box<dyn Continue<A> + Send>;
+
+    fn ptr<X: 'static>(inner: X) -> Arc<Mutex<X>> {
+        // `X` is `Send` wherever the promise is.
+        #[allow(clippy::arc_with_non_send_sync)]
+        Arc::new(Mutex::new(inner))
+    }
+
+    fn job<X: Machine<Flavor = Self>>(ptr: &Arc<Mutex<X>>) -> Job {
+        Job::Shared(ptr.clone())
+    }
+
+    fn upgrade(source: &Self::WeakSource) -> Option<Self::Source> {
+        source.upgrade()
+    }
+
+    fn source_job(source: Self::Source) -> Job {
+        Job::Shared(source.into_work())
+    }
+
+    fn run<A: 'static>(continuation: Self::Continuation<A>, argument: A) {
+        continuation.run(argument);
+    }
+}
+
+impl Flavor for Local {
+    type Cell<X: 'static> = RefCell<X>;
+    type Ptr<X: 'static> = Rc<RefCell<X>>;
+    type Source = Rc<dyn Node<Self>>;
+    type WeakSource = rc::Weak<dyn Node<Self>>;
+    type Callback<A: 'static> = Box<dyn FnOnce(&A)>;
+    type Listener<A: 'static> = Box<dyn FnMut(&A)>;
+    type Continuation<A: 'static> = Box<dyn Continue<A>>;
+
+    fn ptr<X: 'static>(inner: X) -> Rc<RefCell<X>> {
+        Rc::new(RefCell::new(inner))
+    }
+
+    fn job<X: Machine<Flavor = Self>>(ptr: &Rc<RefCell<X>>) -> Job {
+        Job::Local(ptr.clone())
+    }
+
+    fn upgrade(source: &Self::WeakSource) -> Option<Self::Source> {
+        source.upgrade()
+    }
+
+    fn source_job(source: Self::Source) -> Job {
+        Job::Local(source.into_local_work())
+    }
+
+    fn run<A: 'static>(continuation: Self::Continuation<A>, argument: A) {
+        continuation.run(argument);
+    }
+}
+
+macro_rules! accepts {
+    ($flavor:ident, $bound:path, $downgrade:path) => {
+        impl<C: $bound> Accepts<C> for $flavor {
+            fn callback<A: 'static>(callback: C) -> Self::Callback<A>
+            where
+                C: FnOnce(&A) + 'static,
+            {
+                Box::new(callback)
+            }
+
+            fn listener<A: 'static>(listener: C) -> Self::Listener<A>
+            where
+                C: FnMut(&A) + 'static,
+            {
+                Box::new(listener)
+            }
+
+            fn continuation<A: 'static>(context: C, run: fn(C, A)) -> Self::Continuation<A>
+            where
+                C: 'static,
+            {
+                Box::new(Continuation { context, run })
+            }
+
+            fn source(ptr: &Self::Ptr<C>) -> Self::WeakSource
+            where
+                C: Machine<Flavor = Self>,
+            {
+                // The coercion needs a type of known size first.
+                let weak = $downgrade(ptr);
+                weak
+            }
+        }
+    };
+}
+accepts!(Threaded, Send, Arc::downgrade);
+accepts!(Local, Sized, Rc::downgrade);

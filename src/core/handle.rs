@@ -1,0 +1,370 @@
+//! What the promise layer sees of the core: one pointer, whose methods lock, decide, unlock and act.
+
+use std::collections::HashSet;
+use std::fmt;
+use std::ops::Deref;
+use std::panic::Location;
+use std::task::{Context, Poll};
+
+use smallvec::{SmallVec, smallvec};
+
+use super::flavor::{Accepts, Flavor};
+use super::lend::{panicked, unfollow};
+use super::lock::Lock;
+use super::node::Node;
+use super::progress::Event;
+use super::state::{Action, Delivery, Link, Links, Observer, Shared, State, Take};
+use crate::Progress;
+use crate::broken::{Broken, BrokenKind};
+use crate::diagnostics;
+use crate::list::Key;
+use crate::trampoline::{self, Caller};
+
+/// The two ends' way to what they share.
+///
+/// Cloning it counts neither as a producer nor as a promise: who keeps a clone for long says so by
+/// [`add_producer`](Core::add_producer) or [`add_right`](Core::add_right).
+pub(crate) struct Core<T: 'static, E: 'static, P: 'static, F: Flavor>(F::Ptr<Shared<T, E, P, F>>);
+
+impl<T, E, P, F: Flavor> Clone for Core<T, E, P, F> {
+    fn clone(&self) -> Self {
+        Core(self.0.clone())
+    }
+}
+
+impl<T, E, P, F: Flavor> Core<T, E, P, F> {
+    /// A pending promise, with one producer and one right to the outcome.
+    pub(crate) fn new(broken: fn(Broken) -> E, origin: &'static Location<'static>) -> Self {
+        Core(F::ptr(Shared::new(broken, origin)))
+    }
+
+    /// A settled promise, with no producer and one right to the outcome.
+    pub(crate) fn settled(
+        broken: fn(Broken) -> E,
+        origin: &'static Location<'static>,
+        outcome: Result<T, E>,
+    ) -> Self {
+        Core(F::ptr(Shared::settled(broken, origin, outcome)))
+    }
+
+    fn with<R>(&self, f: impl FnOnce(&mut Shared<T, E, P, F>) -> R) -> R {
+        self.0.with(f)
+    }
+
+    /// Does what a transition obliges its caller to.
+    pub(crate) fn perform(&self, action: Action, caller: Caller) {
+        if action == Action::Run {
+            trampoline::run(caller, F::job(&self.0));
+        }
+    }
+
+    pub(crate) fn broken_fn(&self) -> fn(Broken) -> E {
+        self.with(|shared| shared.broken)
+    }
+
+    pub(crate) fn origin(&self) -> &'static Location<'static> {
+        self.with(|shared| shared.origin)
+    }
+
+    pub(crate) fn state(&self) -> State {
+        self.with(|shared| shared.state)
+    }
+
+    pub(crate) fn is_wanted(&self) -> bool {
+        self.with(|shared| shared.is_wanted())
+    }
+
+    /// What tells one promise from all others that live.
+    pub(crate) fn address(&self) -> *const () {
+        std::ptr::from_ref(self.0.deref()).cast()
+    }
+
+    // What producers do.
+
+    pub(crate) fn settle(&self, outcome: Result<T, E>, caller: Caller) -> bool {
+        match self.with(|shared| shared.settle(outcome)) {
+            Ok(action) => {
+                self.perform(action, caller);
+                true
+            }
+            Err(_late) => false,
+        }
+    }
+
+    pub(crate) fn break_with(&self, broken: Broken, caller: Caller) -> bool {
+        let action = self.with(|shared| shared.break_with(broken));
+        self.perform(action.unwrap_or(Action::Rest), caller);
+        action.is_some()
+    }
+
+    /// Rejects with one of the library's own ends.
+    pub(crate) fn break_by(&self, kind: BrokenKind, caller: Caller) -> bool {
+        self.break_with(Broken::new(kind, self.origin()), caller)
+    }
+
+    /// Rejects because of a panic. One that comes too late to be the outcome is reported.
+    pub(crate) fn break_by_panic(&self, payload: diagnostics::Payload, caller: Caller) {
+        if self.state() == State::Pending {
+            self.break_with(panicked(payload, self.origin()), caller);
+        } else {
+            diagnostics::report_panic(payload);
+        }
+    }
+
+    /// Settles with what a source delivered: whatever the promise followed has done its part.
+    pub(crate) fn deliver(&self, delivery: Delivery<T, E>) {
+        match delivery {
+            Delivery::Outcome(outcome) => {
+                let settled = self.with(|shared| {
+                    shared.forget_source();
+                    shared.settle(outcome)
+                });
+                if let Ok(action) = settled {
+                    self.perform(action, Caller::Library);
+                }
+            }
+            Delivery::Broken(broken) => {
+                self.break_with(broken, Caller::Library);
+            }
+        }
+    }
+
+    pub(crate) fn notify(&self, report: P) -> bool {
+        self.report(Event::Notify(report))
+    }
+
+    fn report(&self, event: Event<P, F>) -> bool {
+        match self.with(|shared| shared.report(event)) {
+            Ok((action, _replaced)) => {
+                self.perform(action, Caller::User);
+                true
+            }
+            Err(_late) => false,
+        }
+    }
+
+    pub(crate) fn add_producer(&self) {
+        self.with(|shared| shared.producers += 1);
+    }
+
+    pub(crate) fn drop_producer(&self) {
+        let action = self.with(|shared| shared.drop_producer());
+        self.perform(action, Caller::Quiet);
+    }
+
+    // What both ends register.
+
+    pub(crate) fn observe(&self, observer: Observer<T, E, F>) {
+        let action = self.with(|shared| shared.observe(observer));
+        self.perform(action, Caller::User);
+    }
+
+    pub(crate) fn listen(&self, listener: F::Listener<P>) {
+        self.report(Event::Listen(listener));
+    }
+
+    pub(crate) fn on_cancel(&self, canceler: F::Continuation<()>) {
+        let action = self.with(|shared| shared.on_cancel(canceler));
+        self.perform(action, Caller::User);
+    }
+
+    // What consumers do.
+
+    pub(crate) fn cancel(&self) -> bool {
+        let action = self.with(|shared| shared.cancel());
+        self.perform(action.unwrap_or(Action::Rest), Caller::User);
+        action.is_some()
+    }
+
+    /// Registers a continuation, which takes over a right, on behalf of the promise `target` that will be settled by it.
+    pub(crate) fn consume<U, E2, P2>(
+        &self,
+        continuation: F::Continuation<Delivery<T, E>>,
+        target: &Core<U, E2, P2, F>,
+    ) where
+        F: Accepts<Shared<T, E, P, F>>,
+    {
+        let (key, action) = self.with(|shared| shared.consume(continuation));
+        // Before the continuation can run: what it makes the target follow comes after.
+        target.follow(smallvec![self.link(key, false)]);
+        self.perform(action, Caller::User);
+    }
+
+    /// Registers a continuation of the library's own, which takes over a right.
+    pub(crate) fn subscribe(&self, continuation: F::Continuation<Delivery<T, E>>) -> Key {
+        let (key, action) = self.with(|shared| shared.consume(continuation));
+        self.perform(action, Caller::Library);
+        key
+    }
+
+    /// Exercises a right if the outcome is here. `None` if it is not: the right remains.
+    pub(crate) fn try_take(&self) -> Option<Delivery<T, E>> {
+        Some(match self.take()? {
+            Ok(outcome) => Delivery::Outcome(outcome),
+            Err(Lost::Spoiled(broken)) => Delivery::Broken(broken),
+            Err(Lost::Panicked(payload)) => Delivery::Broken(panicked(payload, self.origin())),
+        })
+    }
+
+    fn take(&self) -> Option<Result<Result<T, E>, Lost>> {
+        match self.with(|shared| shared.take()) {
+            Take::Wait => None,
+            Take::Owned(outcome) => Some(Ok(outcome)),
+            Take::Spoiled(broken) => Some(Err(Lost::Spoiled(broken))),
+            Take::Lent(outcome, clone) => {
+                let cloned = diagnostics::guard(|| clone(&outcome));
+                let action = self.with(|shared| shared.give_back(outcome, 1));
+                self.perform(action, Caller::Quiet);
+                Some(cloned.map_err(Lost::Panicked))
+            }
+        }
+    }
+
+    /// Polls on behalf of one promise, which is parked under `key`. When it is ready, the right is used up.
+    pub(crate) fn poll(&self, key: &mut Key, cx: &mut Context<'_>) -> Poll<Result<Result<T, E>, Lost>> {
+        loop {
+            if let Some(taken) = self.take() {
+                return Poll::Ready(taken);
+            }
+            if self.with(|shared| shared.is_parked(*key, cx.waker())) {
+                return Poll::Pending;
+            }
+            let waker = cx.waker().clone();
+            // Out of the lock comes what is dropped here: the waker that was replaced, or the new one if the outcome has come.
+            if self.with(|shared| shared.park(key, waker)).is_ok() {
+                return Poll::Pending;
+            }
+        }
+    }
+
+    /// Whether this very thread lends the outcome, and could wait for itself only.
+    pub(crate) fn is_lent_here(&self) -> bool {
+        self.with(|shared| shared.lender == Some(trampoline::this_thread()))
+    }
+
+    /// Shows the outcome, or `None` while it is pending, lent or gone.
+    pub(crate) fn peek<R>(&self, look: impl FnOnce(Option<&Result<T, E>>) -> R) -> R {
+        let Some(outcome) = self.with(|shared| shared.lend()) else { return look(None) };
+        let seen = diagnostics::guard(|| look(Some(&outcome)));
+        let action = self.with(|shared| shared.give_back(outcome, 0));
+        self.perform(action, Caller::Quiet);
+        seen.unwrap_or_else(|payload| std::panic::resume_unwind(payload))
+    }
+
+    /// One more promise. The function is what the outcome will be cloned with.
+    pub(crate) fn add_right(&self, clone: fn(&Result<T, E>) -> Result<T, E>) {
+        self.with(|shared| {
+            shared.rights += 1;
+            shared.clone = Some(clone);
+        });
+    }
+
+    /// One promise less, without taking the outcome. With `cancel`, the producer is told if it was the last.
+    pub(crate) fn release(&self, key: Key, cancel: bool) {
+        let (_waker, action) = self.with(|shared| shared.release(key, cancel));
+        self.perform(action, if cancel { Caller::Library } else { Caller::Quiet });
+    }
+
+    /// Takes the waker of a promise back that will not be polled again.
+    pub(crate) fn unpark(&self, key: Key) {
+        let _waker = self.with(|shared| shared.consumers.remove(key));
+    }
+
+    // What followers do.
+
+    /// Makes this promise one that lets go of what it follows as soon as nobody wants the outcome.
+    pub(crate) fn set_aggregate(&self) {
+        self.with(|shared| shared.aggregate = true);
+    }
+
+    /// A link to the entry `key` among the consumers of this promise.
+    pub(crate) fn link(&self, key: Key, private: bool) -> Link<F>
+    where
+        F: Accepts<Shared<T, E, P, F>>,
+    {
+        Link { source: <F as Accepts<Shared<T, E, P, F>>>::source(&self.0), key, private }
+    }
+
+    /// The one source that this promise has followed so far has delivered.
+    pub(crate) fn forget_source(&self) {
+        self.with(|shared| shared.forget_source());
+    }
+
+    /// Notes what this promise follows, so that a cancel gets there.
+    pub(crate) fn follow(&self, links: Links<F>) {
+        let (action, links, cancel) = self.with(|shared| shared.follow(links));
+        self.perform(action, Caller::Library);
+        unfollow(links, cancel);
+    }
+
+    /// Notes that this promise takes its outcome from the source of `link`, and rejects it with kind `Cycle` if that source waits
+    /// for it.
+    ///
+    /// The link is in place before the ring is looked for: of two threads that close a ring together, the later one finds it.
+    pub(crate) fn adopt(&self, link: Link<F>) {
+        let source = link.source.clone();
+        self.follow(smallvec![link]);
+        if self.with(|shared| shared.is_followed()) && self.is_upstream_of(source) {
+            self.break_by(BrokenKind::Cycle, Caller::Library);
+        }
+    }
+
+    /// Whether `source` waits for this promise, however indirectly.
+    fn is_upstream_of(&self, source: F::WeakSource) -> bool {
+        let mut seen = HashSet::new();
+        let mut ahead: SmallVec<[F::WeakSource; 1]> = smallvec![source];
+        while let Some(source) = ahead.pop() {
+            let Some(node) = F::upgrade(&source) else { continue };
+            let address: *const () = std::ptr::from_ref(node.deref()).cast();
+            if address == self.address() {
+                return true;
+            }
+            if seen.insert(address) {
+                ahead.extend(node.upstream());
+            }
+        }
+        false
+    }
+}
+
+impl<T, E, F: Flavor> Core<T, E, Progress, F> {
+    /// Queues a report of the library's own. An aggregate calls it under its own lock, so that reports from many threads keep their
+    /// order; nothing foreign runs before [`perform`](Core::perform).
+    pub(crate) fn queue_report(&self, report: Progress) -> Action {
+        self.with(|shared| shared.report(Event::Notify(report))).map_or(Action::Rest, |(action, _)| action)
+    }
+}
+
+/// Why there is no outcome to be had from a settled promise.
+pub(crate) enum Lost {
+    /// Making the error panicked.
+    Spoiled(Broken),
+    /// Cloning the outcome panicked.
+    Panicked(diagnostics::Payload),
+}
+
+impl Lost {
+    /// Ends the consumer that asked.
+    pub(crate) fn raise(self) -> ! {
+        match self {
+            Lost::Spoiled(broken) => panic!("{broken}"),
+            Lost::Panicked(payload) => std::panic::resume_unwind(payload),
+        }
+    }
+}
+
+impl<T, E, P, F: Flavor> Core<T, E, P, F> {
+    /// The text for `Debug` of either end: it asks nothing of `T` and `E`, and is safe in a callback.
+    pub(crate) fn describe(&self, name: &str, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (state, producers, rights, observers, origin) = self.with(|shared| {
+            (shared.state, shared.producers, shared.rights, shared.observers.len(), shared.origin)
+        });
+        f.debug_struct(name)
+            .field("state", &state)
+            .field("deferreds", &producers)
+            .field("consumers", &rights)
+            .field("observers", &observers)
+            .field("origin", &format_args!("{origin}"))
+            .finish()
+    }
+}

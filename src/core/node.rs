@@ -1,0 +1,59 @@
+//! A promise seen without its types: by those that follow it, and by the trampoline.
+
+use std::rc::Rc;
+use std::sync::Arc;
+
+use smallvec::SmallVec;
+
+use super::flavor::Flavor;
+use super::lock::Lock;
+use crate::list::Key;
+use crate::trampoline::Work;
+
+/// The inside of a promise, behind a lock of its flavor.
+pub trait Machine: Sized + 'static {
+    type Flavor: Flavor;
+
+    /// Does what a lender has to do (see [`core`](super)), until nothing is left.
+    fn run<L: Lock<Inner = Self>>(cell: &L);
+    /// Takes out the entry of a consumer that lost interest; `true` obliges the caller to have the machine run.
+    fn withdraw<L: Lock<Inner = Self>>(cell: &L, key: Key, cancel: bool) -> bool;
+    /// What this promise waits for.
+    fn upstream(&self) -> Sources<Self::Flavor>;
+}
+
+/// The promises that one promise waits for.
+pub type Sources<F> = SmallVec<[<F as Flavor>::WeakSource; 1]>;
+
+/// A promise that others wait for, whatever its types.
+pub trait Node<F: Flavor>: Work {
+    fn withdraw(&self, key: Key, cancel: bool) -> bool;
+    fn upstream(&self) -> Sources<F>;
+    // Two methods, and no upcast: that needs a compiler newer than the oldest one we support.
+    fn into_work(self: Arc<Self>) -> Arc<dyn Work>;
+    fn into_local_work(self: Rc<Self>) -> Rc<dyn Work>;
+}
+
+impl<L: Lock<Inner: Machine> + 'static> Work for L {
+    fn work(&self) {
+        L::Inner::run(self);
+    }
+}
+
+impl<L: Lock<Inner: Machine<Flavor = F>> + 'static, F: Flavor> Node<F> for L {
+    fn withdraw(&self, key: Key, cancel: bool) -> bool {
+        L::Inner::withdraw(self, key, cancel)
+    }
+
+    fn upstream(&self) -> Sources<F> {
+        self.with(|machine| machine.upstream())
+    }
+
+    fn into_work(self: Arc<Self>) -> Arc<dyn Work> {
+        self
+    }
+
+    fn into_local_work(self: Rc<Self>) -> Rc<dyn Work> {
+        self
+    }
+}

@@ -1,0 +1,426 @@
+//! The consumer end: callbacks, state, and the future.
+
+use std::fmt;
+use std::mem;
+use std::panic::Location;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use futures::future::FusedFuture;
+
+use crate::Progress;
+use crate::broken::Broken;
+use crate::core::{Accepts, Core, Flavor, Observer, State, Threaded};
+use crate::deferred::{self, Deferred};
+use crate::diagnostics;
+use crate::list::Key;
+use crate::trampoline::Caller;
+
+/// The consumer end of a value that is not there yet.
+///
+/// It takes callbacks ([`done`](Promise::done), [`fail`](Promise::fail), [`always`](Promise::always),
+/// [`progress`](Promise::progress)), it chains ([`then`](Promise::then), [`catch`](Promise::catch)), and it is a [`Future`] of
+/// `Result<T, E>` for any executor.
+///
+/// # Who gets the value
+///
+/// Observers (`done`, `fail`, `always`) borrow it first, each exactly once, in the order of their registration. Then the consumers
+/// (`.await`, `then`, `when`, `wait`) get it: a clone each, and the last the value itself. So a single consumer never needs
+/// `Clone`: `Promise<TcpStream, io::Error>` can be awaited. A promise can be cloned where `T` and `E` can.
+///
+/// # Dropping
+///
+/// A dropped promise is detached: callbacks and continuations registered on it still run, and the producer goes on. To end the
+/// work, [`cancel`](Promise::cancel) it.
+///
+/// # Threads
+///
+/// It is `Send` and `Sync` where `T`, `E` and `P` are `Send`; `T: Sync` is not asked for, as no two threads ever see the value at
+/// once. Callbacks must be `Send`. [`local::Promise`](crate::local::Promise) is the same for one thread, where nothing need be
+/// `Send`.
+///
+/// A callback of `done`, `fail` or `always` must not block on a consumer of its own promise, even one on another thread: that one
+/// gets the value after the observers.
+///
+/// # Examples
+///
+/// ```
+/// use deferral::Deferred;
+///
+/// # futures::executor::block_on(async {
+/// let (deferred, promise) = Deferred::<u32>::new();
+/// let promise = promise.done(|value| println!("arrived: {value}")).then(|value| Ok(value * 2));
+/// deferred.resolve(21);
+/// assert_eq!(promise.await.unwrap(), 42);
+/// # });
+/// ```
+pub struct Promise<T: 'static, E: 'static = Broken, P: 'static = Progress, F: Flavor = Threaded> {
+    core: Core<T, E, P, F>,
+    /// Where the waker of this promise is parked.
+    parked: Key,
+    /// Whether the outcome, or the right to it, has left this promise.
+    spent: bool,
+}
+
+impl<T, E: From<Broken>, F: Flavor> Promise<T, E, Progress, F> {
+    /// Makes a promise and has `producer` settle it, now or later: `$.Deferred(function (d) { .. }).promise()`.
+    ///
+    /// The closure runs before `new` returns. If it panics, the promise is rejected with kind
+    /// [`Panicked`](crate::BrokenKind::Panicked); a panic after it has settled is reported and changes nothing.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use deferral::Promise;
+    ///
+    /// let promise = Promise::<u32>::new(|deferred| {
+    ///     std::thread::spawn(move || deferred.resolve(6 * 7));
+    /// });
+    /// assert_eq!(promise.wait().unwrap(), 42);
+    /// ```
+    #[track_caller]
+    pub fn new(producer: impl FnOnce(Deferred<T, E, Progress, F>)) -> Self {
+        let (deferred, promise) = deferred::pair(E::from, Location::caller());
+        // The clone keeps the promise from being abandoned before a panic has become its outcome.
+        let kept = deferred.clone();
+        if let Err(payload) = diagnostics::guard(|| producer(deferred)) {
+            kept.core().break_by_panic(payload, Caller::Quiet);
+        }
+        promise
+    }
+
+    /// A promise that is resolved already.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use deferral::Promise;
+    ///
+    /// let promise = Promise::<u32>::resolved(3).then(|n| Ok(n + 1));
+    /// promise.done(|n| assert_eq!(*n, 4));
+    /// ```
+    #[track_caller]
+    pub fn resolved(value: T) -> Self {
+        Self::settled(Ok(value), Location::caller())
+    }
+
+    /// A promise that is rejected already.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use deferral::Promise;
+    ///
+    /// let promise = Promise::<u32, String>::rejected("none left".to_owned());
+    /// promise.fail(|error| assert_eq!(error, "none left"));
+    /// ```
+    #[track_caller]
+    pub fn rejected(error: E) -> Self {
+        Self::settled(Err(error), Location::caller())
+    }
+
+    fn settled(outcome: Result<T, E>, origin: &'static Location<'static>) -> Self {
+        Promise::from_core(Core::settled(E::from, origin, outcome))
+    }
+}
+
+impl<T, E: From<Broken>, F: Flavor> From<Result<T, E>> for Promise<T, E, Progress, F> {
+    #[track_caller]
+    fn from(outcome: Result<T, E>) -> Self {
+        Self::settled(outcome, Location::caller())
+    }
+}
+
+impl<T, E, P, F: Flavor> Promise<T, E, P, F> {
+    /// Registers a callback for the value.
+    ///
+    /// It runs on the thread that resolves, before `resolve` returns, in the order of registration with `always`; if the promise is
+    /// resolved already, it runs before `done` returns. While the value is just being shown to other callbacks (further up this
+    /// thread's stack, or on another thread), it is appended to them and run by that thread. On a rejected promise it is dropped
+    /// unrun. Whatever it captured is dropped as soon as it has run or can no longer run.
+    ///
+    /// It only looks: the value goes on to the consumers, and an error is not handled by `done`.
+    ///
+    /// # Panics
+    ///
+    /// If the promise is resolved already and the callback panics, the panic comes out of this call, unless it was made inside
+    /// another callback; else as [`Deferred::resolve`] says.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use deferral::Deferred;
+    ///
+    /// let (deferred, promise) = Deferred::<&str>::new();
+    /// promise.done(|name| println!("hello, {name}")).done(|name| assert_eq!(name.len(), 5));
+    /// deferred.resolve("world");
+    /// ```
+    pub fn done<C>(self, callback: C) -> Self
+    where
+        C: FnOnce(&T) + 'static,
+        F: Accepts<C>,
+    {
+        if !self.spent {
+            self.core.observe(Observer::Done(F::callback(callback)));
+        }
+        self
+    }
+
+    /// Registers a callback for the error, as [`done`](Promise::done) does for the value.
+    ///
+    /// # Panics
+    ///
+    /// As [`done`](Promise::done).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use deferral::{BrokenKind, Deferred};
+    ///
+    /// let (deferred, promise) = Deferred::<u32>::new();
+    /// promise.fail(|broken| assert_eq!(broken.kind(), BrokenKind::Abandoned));
+    /// drop(deferred);
+    /// ```
+    pub fn fail<C>(self, callback: C) -> Self
+    where
+        C: FnOnce(&E) + 'static,
+        F: Accepts<C>,
+    {
+        if !self.spent {
+            self.core.observe(Observer::Fail(F::callback(callback)));
+        }
+        self
+    }
+
+    /// Registers a callback for either end, as [`done`](Promise::done) does for the value.
+    ///
+    /// # Panics
+    ///
+    /// As [`done`](Promise::done).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use deferral::Deferred;
+    ///
+    /// let (deferred, promise) = Deferred::<u32, String>::new();
+    /// promise.always(|result| println!("the spinner stops: {result:?}"));
+    /// deferred.reject("offline".to_owned());
+    /// ```
+    pub fn always<C>(self, callback: C) -> Self
+    where
+        C: FnOnce(&Result<T, E>) + 'static,
+        F: Accepts<C>,
+    {
+        if !self.spent {
+            self.core.observe(Observer::Always(F::callback(callback)));
+        }
+        self
+    }
+
+    /// Registers a callback for reports of progress.
+    ///
+    /// It is told the last report at once, if there was one, also after the settle, and then each further one on the thread that
+    /// notifies. It sees reports in the order in which they were issued, without a gap, and none after the settle.
+    ///
+    /// # Panics
+    ///
+    /// As [`done`](Promise::done).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use deferral::{Deferred, Progress};
+    ///
+    /// let (deferred, promise) = Deferred::<u32>::new();
+    /// deferred.notify(Progress { done: 1, total: 3 });
+    /// promise.progress(|p| println!("{}/{}", p.done, p.total)); // 1/3
+    /// deferred.notify(Progress { done: 2, total: 3 }); // 2/3
+    /// ```
+    pub fn progress<C>(self, callback: C) -> Self
+    where
+        C: FnMut(&P) + 'static,
+        F: Accepts<C>,
+    {
+        self.core.listen(F::listener(callback));
+        self
+    }
+
+    /// Rejects the promise with kind [`Canceled`](crate::BrokenKind::Canceled); `false` if it was settled already.
+    ///
+    /// A cancel is one more attempt to settle: it cannot be refused or swallowed, and it undoes nothing that was settled before.
+    /// When it wins, the [`on_cancel`](Deferred::on_cancel) callbacks run, then the observers, then the consumers. It drops the
+    /// future of a spawned task and the closure of a scheduled call, removes a timer, and goes up a chain to each source that has no
+    /// other consumer; observers do not keep a source from it.
+    ///
+    /// # Panics
+    ///
+    /// As [`Deferred::resolve`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use deferral::{BrokenKind, Deferred};
+    ///
+    /// let (deferred, request) = Deferred::<u32>::new();
+    /// deferred.on_cancel(|| println!("the request is taken back"));
+    /// let answer = request.then(|n| Ok(n + 1));
+    /// assert!(answer.cancel());
+    /// answer.fail(|broken| assert_eq!(broken.kind(), BrokenKind::Canceled));
+    /// ```
+    pub fn cancel(&self) -> bool {
+        self.core.cancel()
+    }
+
+    /// Where the promise stands.
+    ///
+    /// It stays when the outcome has been taken.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use deferral::{Promise, State};
+    ///
+    /// assert_eq!(Promise::<u32>::resolved(1).state(), State::Resolved);
+    /// ```
+    pub fn state(&self) -> State {
+        self.core.state()
+    }
+
+    /// Shows the outcome without taking it: for a frame loop that looks at its promises once a frame.
+    ///
+    /// `look` gets `None` while the promise is pending, for the moment in which another callback or thread has the outcome, and
+    /// after this promise has given it. It must not block on a consumer of the same promise. Callbacks registered meanwhile run when it has returned.
+    ///
+    /// # Panics
+    ///
+    /// If `look` panics. The outcome stays where it is.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use deferral::Deferred;
+    ///
+    /// let (deferred, promise) = Deferred::<u32>::new();
+    /// let label = |promise: &deferral::Promise<u32>| {
+    ///     promise.peek(|outcome| match outcome {
+    ///         None => "loading".to_owned(),
+    ///         Some(Ok(n)) => format!("{n} files"),
+    ///         Some(Err(broken)) => broken.to_string(),
+    ///     })
+    /// };
+    /// assert_eq!(label(&promise), "loading");
+    /// deferred.resolve(3);
+    /// assert_eq!(label(&promise), "3 files");
+    /// ```
+    pub fn peek<R>(&self, look: impl FnOnce(Option<&Result<T, E>>) -> R) -> R {
+        if self.spent {
+            return look(None);
+        }
+        self.core.peek(look)
+    }
+
+    pub(crate) fn from_core(core: Core<T, E, P, F>) -> Self {
+        Promise { core, parked: Key::DANGLING, spent: false }
+    }
+
+    pub(crate) fn core(&self) -> &Core<T, E, P, F> {
+        &self.core
+    }
+
+    /// Gives up the right to the outcome, for a continuation that takes it over.
+    ///
+    /// # Panics
+    ///
+    /// If this promise has given its outcome already.
+    #[track_caller]
+    pub(crate) fn spend(&mut self) {
+        assert!(!self.spent, "{SPENT}");
+        self.spent = true;
+        self.unpark();
+    }
+
+    /// Takes the outcome if it is here.
+    pub(crate) fn try_take(&mut self) -> Option<crate::core::Delivery<T, E>> {
+        assert!(!self.spent, "{SPENT}");
+        let delivery = self.core.try_take();
+        self.spent = delivery.is_some();
+        delivery
+    }
+
+    /// Ends this promise; if it was the last consumer of a pending one, that is canceled.
+    pub(crate) fn disown(mut self) {
+        if !mem::replace(&mut self.spent, true) {
+            self.core.release(self.parked, true);
+        }
+    }
+
+    /// Takes a waker of an earlier poll back.
+    fn unpark(&mut self) {
+        if self.parked != Key::DANGLING {
+            self.core.unpark(mem::replace(&mut self.parked, Key::DANGLING));
+        }
+    }
+}
+
+/// What to tell who asks for an outcome twice.
+pub(crate) const SPENT: &str = "this promise has given its outcome already: clone the promise before awaiting it, or ask \
+                                `is_terminated` first";
+
+/// Another consumer of the same outcome.
+///
+/// Each clone that takes the outcome gets a clone of it, and the last one the outcome itself. A clone of a promise that has given
+/// its outcome has none to give either.
+impl<T: Clone, E: Clone, P, F: Flavor> Clone for Promise<T, E, P, F> {
+    fn clone(&self) -> Self {
+        if !self.spent {
+            self.core.add_right(Result::clone);
+        }
+        Promise { core: self.core.clone(), parked: Key::DANGLING, spent: self.spent }
+    }
+}
+
+impl<T, E, P, F: Flavor> Drop for Promise<T, E, P, F> {
+    fn drop(&mut self) {
+        if !self.spent {
+            self.core.release(self.parked, false);
+        }
+    }
+}
+
+/// Waits for the outcome and takes it, under any executor.
+///
+/// A promise that is settled is ready at its first poll. Every clone that waits is woken by the settle; a dropped one leaves nothing
+/// behind. Dropping a promise in mid-wait loses no outcome that another one could still take.
+///
+/// # Panics
+///
+/// `poll` panics after it was ready: clone the promise first, or ask `is_terminated`. It resumes the panic of a value whose
+/// `clone` panicked, and panics if `E::from(Broken)` did.
+impl<T, E, P, F: Flavor> Future for Promise<T, E, P, F> {
+    type Output = Result<T, E>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<T, E>> {
+        let this = self.get_mut();
+        assert!(!this.spent, "{SPENT}");
+        let poll = this.core.poll(&mut this.parked, cx);
+        this.spent = poll.is_ready();
+        poll.map(|taken| taken.unwrap_or_else(|lost| lost.raise()))
+    }
+}
+
+/// Nothing in a promise is pinned, whatever its value.
+impl<T, E, P, F: Flavor> Unpin for Promise<T, E, P, F> {}
+
+/// Terminated is a promise that has given its outcome.
+impl<T, E, P, F: Flavor> FusedFuture for Promise<T, E, P, F> {
+    fn is_terminated(&self) -> bool {
+        self.spent
+    }
+}
+
+impl<T, E, P, F: Flavor> fmt::Debug for Promise<T, E, P, F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.core.describe("Promise", f)
+    }
+}

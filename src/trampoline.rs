@@ -1,0 +1,207 @@
+//! Bounds the stack: what would recurse from one promise into the next is queued, and run by whoever is already running.
+//!
+//! Every operation that can run foreign code enters here with the promise it concerns, and becomes a *frame* on this thread.
+//! Two kinds of work come up inside a frame:
+//!
+//! - What the library itself settles (the promise of a `then`, an aggregate) is *deferred* to the frame at work, which runs it
+//!   before it returns. It costs no stack, however long the chain.
+//! - What user code does inside a callback (a settle, a notify, a cancel, a registration, a drop) nests, and is done when its call
+//!   returns, up to [`DEPTH`] frames. What nests deeper is run by the outermost frame.
+//!
+//! The first panic of a callback is kept until the outermost frame ends. If user code opened that frame, the panic resumes there;
+//! if a drop or the loop did, it is reported.
+//!
+//! The thread-local needs no drop, so all this works in the destructors of other thread-locals, too.
+
+use std::cell::RefCell;
+use std::collections::VecDeque;
+use std::mem::{self, ManuallyDrop};
+use std::num::NonZeroUsize;
+use std::panic::resume_unwind;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use crate::diagnostics::{self, Payload};
+
+/// How many frames nest. The guarantee is sixteen settles by user code; a drop may stand between each two.
+const DEPTH: usize = 32;
+
+/// Something that has work to do and knows what it is.
+pub trait Work {
+    /// Does it. Foreign code runs in here, and must not unwind out of here.
+    fn work(&self);
+}
+
+/// A claim on somebody's work, of either flavor.
+pub enum Job {
+    Shared(Arc<dyn Work>),
+    Local(Rc<dyn Work>),
+}
+
+impl Job {
+    fn run(self) {
+        match &self {
+            Job::Shared(work) => work.work(),
+            Job::Local(work) => work.work(),
+        }
+    }
+}
+
+/// Who asks: it decides where a panic of a callback goes.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Caller {
+    /// User code that called `resolve`, `reject`, `settle`, `notify`, `cancel` or a registration.
+    User,
+    /// A drop, a poll, or the loop.
+    Quiet,
+    /// The library, in the course of something else: the work needs no frame of its own.
+    Library,
+}
+
+struct Trampoline {
+    depth: usize,
+    /// What the frame at work has to run before it returns.
+    current: VecDeque<Job>,
+    /// The same of the frames below it, for those that had something queued when the next one opened.
+    suspended: Vec<VecDeque<Job>>,
+    /// What nested too deep: for the outermost frame.
+    overflow: VecDeque<Job>,
+    panic: Option<Payload>,
+}
+
+impl Trampoline {
+    const fn new() -> Self {
+        Trampoline { depth: 0, current: VecDeque::new(), suspended: Vec::new(), overflow: VecDeque::new(), panic: None }
+    }
+}
+
+/// Names the calling thread among those that live: the address of something of its own.
+pub(crate) fn this_thread() -> NonZeroUsize {
+    thread_local! {
+        static HERE: u8 = const { 0 };
+    }
+    HERE.with(|here| NonZeroUsize::new(std::ptr::from_ref(here).addr())).unwrap_or(NonZeroUsize::MIN)
+}
+
+thread_local! {
+    static TRAMPOLINE: RefCell<ManuallyDrop<Trampoline>> = const { RefCell::new(ManuallyDrop::new(Trampoline::new())) };
+}
+
+/// No foreign code runs in here.
+fn with<R>(f: impl FnOnce(&mut Trampoline) -> R) -> R {
+    TRAMPOLINE.with(|trampoline| f(&mut trampoline.borrow_mut()))
+}
+
+/// Runs `job` for `caller`: see [`enter`] and [`defer`].
+pub(crate) fn run(caller: Caller, job: Job) {
+    match caller {
+        Caller::Library => defer(job),
+        caller => enter(caller, job),
+    }
+}
+
+/// Runs `job` now, inside a frame of its own, or leaves it to the outermost frame if too many are open.
+///
+/// # Panics
+///
+/// Resumes the first panic of a callback, if this is the outermost frame and user code asked for it.
+fn enter(caller: Caller, job: Job) {
+    let mut job = Some(job);
+    let opened = with(|t| {
+        if t.depth == DEPTH {
+            t.overflow.extend(job.take());
+            return None;
+        }
+        t.depth += 1;
+        let suspend = !t.current.is_empty();
+        if suspend {
+            let waiting = mem::take(&mut t.current);
+            t.suspended.push(waiting);
+        }
+        Some((t.depth == 1, suspend))
+    });
+    let Some((outermost, suspended)) = opened else { return };
+    while let Some(next) = job.take() {
+        next.run();
+        job = with(|t| t.current.pop_front().or_else(|| if outermost { t.overflow.pop_front() } else { None }));
+    }
+    let panic = with(|t| {
+        t.depth -= 1;
+        if suspended {
+            t.current = t.suspended.pop().unwrap_or_default();
+        }
+        if outermost {
+            // Gives the buffers back: nothing else would at the end of the thread.
+            return mem::replace(t, Trampoline::new()).panic;
+        }
+        None
+    });
+    if let Some(payload) = panic {
+        if caller == Caller::User && !std::thread::panicking() {
+            resume_unwind(payload);
+        }
+        diagnostics::report_panic(payload);
+    }
+}
+
+/// Leaves `job` to the frame at work, or runs it now where there is none: for what the library settles by itself.
+pub(crate) fn defer(job: Job) {
+    let job = with(|t| {
+        if t.depth == 0 {
+            return Some(job);
+        }
+        t.current.push_back(job);
+        None
+    });
+    if let Some(job) = job {
+        enter(Caller::Quiet, job);
+    }
+}
+
+/// Keeps a callback's panic for the outermost frame, which tells the first one to its caller.
+pub(crate) fn keep_panic(payload: Payload) {
+    let rest = with(|t| {
+        if t.depth > 0 && t.panic.is_none() {
+            t.panic = Some(payload);
+            return None;
+        }
+        Some(payload)
+    });
+    if let Some(payload) = rest {
+        diagnostics::report_panic(payload);
+    }
+}
+
+/// Runs foreign code, and keeps its panic.
+pub(crate) fn guard<R>(f: impl FnOnce() -> R) -> Option<R> {
+    diagnostics::guard(f).map_err(keep_panic).ok()
+}
+
+/// Runs all that is queued on this thread: for who is about to block it.
+pub(crate) fn flush() {
+    loop {
+        let next = with(|t| {
+            let waiting = t.suspended.iter_mut().find_map(VecDeque::pop_front);
+            waiting.or_else(|| t.current.pop_front()).or_else(|| t.overflow.pop_front())
+        });
+        match next {
+            Some(job) => job.run(),
+            None => return,
+        }
+    }
+}
+
+/// Gives the code that follows a trampoline of its own until the result is dropped, after emptying this one: for a loop that runs
+/// inside a callback, whose own frames must not wait for the callback's end.
+pub(crate) fn isolate() -> impl Drop {
+    struct Isolated(Option<Trampoline>);
+    impl Drop for Isolated {
+        fn drop(&mut self) {
+            if let Some(outer) = self.0.take() {
+                with(|t| *t = outer);
+            }
+        }
+    }
+    flush();
+    Isolated(Some(with(|t| mem::replace(t, Trampoline::new()))))
+}

@@ -1,0 +1,271 @@
+//! `map`: as many promises at once as a limit allows.
+
+use std::panic::Location;
+
+use crate::Progress;
+use crate::broken::Broken;
+use crate::chain::IntoPromise;
+use crate::core::{Accepts, Action, Core, Delivery, Flavor, Link, Links, Lock, State, unfollow};
+use crate::deferred::{self, Deferred};
+use crate::diagnostics;
+use crate::list::{Key, List};
+use crate::promise::Promise;
+use crate::trampoline::{self, Caller};
+
+/// Where the items come from, and what makes promises of them.
+struct Source<I, C> {
+    items: I,
+    f: C,
+}
+
+/// What the promises in flight share, behind a lock of its own. Where both are held, it is taken before the lock of the promise.
+struct Shared<I, C, U: 'static, E: 'static, F: Flavor> {
+    /// Out while somebody starts promises, which one thread does at a time.
+    source: Option<Source<I, C>>,
+    limit: usize,
+    /// A slot for each item started.
+    slots: Vec<Option<U>>,
+    settled: usize,
+    /// How many more items there are at least.
+    known: usize,
+    /// One entry for each promise in flight: the link to it, where it has been noted by now.
+    in_flight: List<Option<Link<F>>>,
+    /// All items were started, or the outcome was decided before.
+    over: bool,
+    deferred: Deferred<Vec<U>, E, Progress, F>,
+}
+
+/// The share of one promise in flight, with the place of its value and of its link.
+#[doc(hidden)]
+pub struct Flight<I: 'static, C: 'static, U: 'static, E: 'static, F: Flavor> {
+    shared: F::Ptr<Shared<I, C, U, E, F>>,
+    slot: usize,
+    key: Key,
+}
+
+/// Maps items to promises, with at most `limit` of them in flight: resolves with every value, in the order of the items, or rejects
+/// with the first error.
+///
+/// `f` returns a promise or a result. It is called for one item after the other, in their order, the first times before `map`
+/// returns, and then by whoever settles a promise and so makes room for the next. The items are asked for one by one, too. It
+/// notifies how many promises have resolved, of as many items as are known of so far.
+///
+/// After a rejection nothing more is started, and promises in flight that nobody else holds are canceled; so it is when the promise
+/// of `map` is canceled. Dropping it stops nothing. If `f` or the iterator panics, the promise is rejected with kind
+/// [`Panicked`](crate::BrokenKind::Panicked).
+///
+/// # Panics
+///
+/// If `limit` is 0: nothing would ever be started.
+///
+/// # Examples
+///
+/// ```
+/// use deferral::{EventLoop, when};
+/// use std::time::Duration;
+///
+/// let event_loop = EventLoop::with_virtual_clock();
+/// let lengths = event_loop.run_until_complete(async {
+///     when::map(["one", "three", "seventeen"], 2, |word| {
+///         deferral::sleep(Duration::from_millis(10)).then(move |()| Ok(word.len()))
+///     })
+///     .await
+/// });
+/// assert_eq!(lengths.unwrap(), [3, 5, 9]);
+/// ```
+#[track_caller]
+pub fn map<I, C, R, F>(items: I, limit: usize, f: C) -> Promise<Vec<R::Value>, R::Error, Progress, F>
+where
+    I: IntoIterator<IntoIter: 'static>,
+    C: FnMut(I::Item) -> R + 'static,
+    R: IntoPromise<F, Error: From<Broken>>,
+    F: Flavor + Accepts<Flight<I::IntoIter, C, R::Value, R::Error, F>>,
+{
+    assert!(limit > 0, "`when::map` with a limit of 0 would never start anything: allow at least 1 in flight");
+    let (deferred, promise) = deferred::pair(R::Error::from, Location::caller());
+    let source = Source { items: items.into_iter(), f };
+    let shared = F::ptr(Shared {
+        source: Some(source),
+        limit,
+        slots: Vec::new(),
+        settled: 0,
+        known: 0,
+        in_flight: List::new(),
+        over: false,
+        deferred,
+    });
+    // Not a share of any one promise: it serves to start the first ones, and to stop them all.
+    let whole = Flight { shared, slot: 0, key: Key::DANGLING };
+    // A cancel does not find the promises in flight by links, of which there would be one for every item ever started.
+    promise.core().on_cancel(F::continuation(whole.of(0, Key::DANGLING), |whole, ()| whole.stop()));
+    whole.start();
+    promise
+}
+
+impl<I, C, U, E, F: Flavor> Shared<I, C, U, E, F> {
+    /// Takes the source out if another promise may be started.
+    fn claim(&mut self) -> Option<Source<I, C>> {
+        if self.over || self.in_flight.len() >= self.limit { None } else { self.source.take() }
+    }
+
+    /// Reserves what the next promise needs.
+    fn reserve(&mut self, known: usize) -> (usize, Key) {
+        self.known = known;
+        self.slots.push(None);
+        (self.slots.len() - 1, self.in_flight.push(None))
+    }
+
+    /// Whether it makes no sense to go on.
+    fn is_decided(&self) -> bool {
+        self.over || self.deferred.state() != State::Pending
+    }
+
+    /// One promise in flight less, one value more.
+    fn fill(&mut self, slot: usize, key: Key, value: U) {
+        self.in_flight.remove(key);
+        self.settled += 1;
+        if let Some(empty) = self.slots.get_mut(slot) {
+            *empty = Some(value);
+        }
+    }
+
+    /// The outcome, if the last promise has settled.
+    fn complete(&mut self) -> Option<(Core<Vec<U>, E, Progress, F>, Vec<U>)> {
+        if !self.over || self.settled < self.slots.len() {
+            return None;
+        }
+        let values = std::mem::take(&mut self.slots).into_iter().flatten().collect();
+        Some((self.deferred.core().clone(), values))
+    }
+
+    fn report(&mut self) -> (Core<Vec<U>, E, Progress, F>, Action) {
+        let total = self.slots.len().saturating_add(self.known);
+        let core = self.deferred.core().clone();
+        let action = core.queue_report(Progress { done: self.settled as u64, total: total as u64 });
+        (core, action)
+    }
+}
+
+impl<I, C, U, E, F: Flavor> Flight<I, C, U, E, F> {
+    fn of(&self, slot: usize, key: Key) -> Self {
+        Flight { shared: self.shared.clone(), slot, key }
+    }
+
+    /// Starts promises until the limit is reached, the items are used up, or the outcome is decided.
+    fn start<R>(&self)
+    where
+        I: Iterator,
+        C: FnMut(I::Item) -> R,
+        R: IntoPromise<F, Value = U, Error = E>,
+        F: Accepts<Self>,
+    {
+        while let Some(mut source) = self.shared.with(Shared::claim) {
+            let item = diagnostics::guard(|| (source.items.next(), source.items.size_hint().0));
+            let (item, known) = match item {
+                Ok((Some(item), known)) => (item, known),
+                Ok((None, _)) => return self.exhaust(source),
+                Err(payload) => return self.fail(source, payload),
+            };
+            let (slot, key) = self.shared.with(|shared| shared.reserve(known));
+            let promise = match diagnostics::guard(|| (source.f)(item)) {
+                Ok(promise) => promise,
+                Err(payload) => return self.fail(source, payload),
+            };
+            if self.shared.with(|shared| shared.is_decided()) {
+                // By a promise in flight, or by a cancel, perhaps of `f` itself.
+                promise.disown();
+                trampoline::guard(|| drop(source));
+                return;
+            }
+            let link = promise.subscribe(self.of(slot, key), |flight, delivery| flight.arrive::<R>(delivery));
+            self.resume(source, key, link);
+        }
+    }
+
+    /// Notes the link to a promise that was started, and puts the source back.
+    fn resume(&self, source: Source<I, C>, key: Key, link: Option<Link<F>>) {
+        let late = self.shared.with(|shared| {
+            if let (Some(link), Some(noted)) = (link, shared.in_flight.get_mut(key)) {
+                *noted = Some(link);
+            }
+            if !shared.is_decided() {
+                shared.source = Some(source);
+                return None;
+            }
+            Some(source)
+        });
+        if late.is_some() {
+            // The outcome was decided while the promise was being started, by who could not find its link.
+            trampoline::guard(|| drop(late));
+            self.stop();
+        }
+    }
+
+    /// The items are used up: what is in flight decides.
+    fn exhaust(&self, source: Source<I, C>) {
+        trampoline::guard(|| drop(source));
+        let complete = self.shared.with(|shared| {
+            (shared.over, shared.known) = (true, 0);
+            shared.complete()
+        });
+        if let Some((core, values)) = complete {
+            core.settle(Ok(values), Caller::Library);
+        }
+    }
+
+    /// The user's code has panicked.
+    fn fail(&self, source: Source<I, C>, payload: diagnostics::Payload) {
+        trampoline::guard(|| drop(source));
+        let core = self.shared.with(|shared| shared.deferred.core().clone());
+        core.break_by_panic(payload, Caller::Library);
+        self.stop();
+    }
+
+    /// One promise has settled: there is room for the next, unless that decides the outcome.
+    fn arrive<R>(self, delivery: Delivery<U, E>)
+    where
+        I: Iterator,
+        C: FnMut(I::Item) -> R,
+        R: IntoPromise<F, Value = U, Error = E>,
+        F: Accepts<Self>,
+    {
+        let value = match delivery.value() {
+            Ok(value) => value,
+            Err(rejection) => {
+                let core = self.shared.with(|shared| {
+                    shared.in_flight.remove(self.key);
+                    shared.deferred.core().clone()
+                });
+                core.deliver(rejection);
+                return self.stop();
+            }
+        };
+        let (core, action, complete) = self.shared.with(|shared| {
+            shared.fill(self.slot, self.key, value);
+            let (core, action) = shared.report();
+            (core, action, shared.complete())
+        });
+        core.perform(action, Caller::Library);
+        match complete {
+            Some((core, values)) => {
+                core.settle(Ok(values), Caller::Library);
+            }
+            None => self.start(),
+        }
+    }
+
+    /// The outcome is decided: nothing more is started, and what is in flight is not needed.
+    fn stop(&self) {
+        let (source, slots, links) = self.shared.with(|shared| {
+            shared.over = true;
+            let mut links = Links::<F>::new();
+            while let Some(link) = shared.in_flight.pop() {
+                links.extend(link);
+            }
+            (shared.source.take(), std::mem::take(&mut shared.slots), links)
+        });
+        trampoline::guard(|| drop(source));
+        trampoline::guard(|| drop(slots));
+        unfollow(links, true);
+    }
+}
