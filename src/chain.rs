@@ -42,11 +42,7 @@ pub trait IntoPromise<F: Flavor = crate::core::Threaded>: Sealed<F> {
 
     /// Calls `run` with the outcome: now, or later through the link that comes back.
     #[doc(hidden)]
-    fn subscribe<C: 'static>(
-        self,
-        context: C,
-        run: fn(C, Delivery<Self::Value, Self::Error>),
-    ) -> Option<Link<F>>
+    fn subscribe<C: 'static>(self, context: C, run: fn(C, Delivery<Self::Value, Self::Error>)) -> Option<Link<F>>
     where
         F: Accepts<C>;
 
@@ -271,8 +267,7 @@ where
     {
         self.spend();
         let (deferred, promise) = deferred::pair(broken, origin);
-        let continuation =
-            <F as Accepts<(C, Deferred<U, E2, Progress, F>)>>::continuation((f, deferred), run);
+        let continuation = <F as Accepts<(C, Deferred<U, E2, Progress, F>)>>::continuation((f, deferred), run);
         self.core().consume(continuation, promise.core());
         promise
     }
@@ -335,8 +330,7 @@ where
                 deferred.core().deliver(Delivery::Broken(broken));
             }
         };
-        let continuation =
-            <F as Accepts<Deferred<T::Value, T::Error, Progress, F>>>::continuation(deferred, run);
+        let continuation = <F as Accepts<Deferred<T::Value, T::Error, Progress, F>>>::continuation(deferred, run);
         self.core().consume(continuation, promise.core());
         promise
     }

@@ -171,7 +171,7 @@ impl<T, E, P, F: Flavor> Deferred<T, E, P, F> {
     /// assert!(!deferred.notify(Progress { done: 2, total: 2 }));
     /// ```
     pub fn notify(&self, progress: P) -> bool {
-        self.core.notify(progress)
+        self.core.notify(progress, Caller::User)
     }
 
     /// Registers a callback for the value; see [`Promise::done`].
@@ -330,6 +330,11 @@ impl<T, E, P, F: Flavor> Deferred<T, E, P, F> {
     /// Settles on behalf of the library: a panic of a callback does not come back.
     pub(crate) fn settle_quietly(&self, result: Result<T, E>) -> bool {
         self.core.settle(result, Caller::Quiet)
+    }
+
+    /// Notifies on behalf of the library.
+    pub(crate) fn notify_quietly(&self, progress: P) -> bool {
+        self.core.notify(progress, Caller::Quiet)
     }
 
     /// Rejects on behalf of the library.

@@ -1,9 +1,11 @@
 //! stub
+mod bridge;
 mod broken;
 mod chain;
 mod core;
 mod deferred;
 mod diagnostics;
+mod event_loop;
 mod list;
 pub mod local;
 mod promise;
@@ -15,6 +17,7 @@ pub mod flavor {
     pub use crate::core::{Accepts, Flavor, Local, Threaded};
 }
 
+pub use bridge::{EventLoop, Handle, current, sleep, spawn, timeout};
 pub use broken::{Broken, BrokenKind};
 pub use chain::IntoPromise;
 pub use core::State;

@@ -335,14 +335,19 @@ impl<T, E, P, F: Flavor> Promise<T, E, P, F> {
     /// If this promise has given its outcome already.
     #[track_caller]
     pub(crate) fn spend(&mut self) {
-        assert!(!self.spent, "{SPENT}");
+        self.assert_unspent();
         self.spent = true;
         self.unpark();
     }
 
+    #[track_caller]
+    pub(crate) fn assert_unspent(&self) {
+        assert!(!self.spent, "{SPENT}");
+    }
+
     /// Takes the outcome if it is here.
     pub(crate) fn try_take(&mut self) -> Option<crate::core::Delivery<T, E>> {
-        assert!(!self.spent, "{SPENT}");
+        self.assert_unspent();
         let delivery = self.core.try_take();
         self.spent = delivery.is_some();
         delivery
@@ -364,7 +369,7 @@ impl<T, E, P, F: Flavor> Promise<T, E, P, F> {
 }
 
 /// What to tell who asks for an outcome twice.
-pub(crate) const SPENT: &str = "this promise has given its outcome already: clone the promise before awaiting it, or ask \
+const SPENT: &str = "this promise has given its outcome already: clone the promise before awaiting it, or ask \
                                 `is_terminated` first";
 
 /// Another consumer of the same outcome.
@@ -402,7 +407,7 @@ impl<T, E, P, F: Flavor> Future for Promise<T, E, P, F> {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<T, E>> {
         let this = self.get_mut();
-        assert!(!this.spent, "{SPENT}");
+        this.assert_unspent();
         let poll = this.core.poll(&mut this.parked, cx);
         this.spent = poll.is_ready();
         poll.map(|taken| taken.unwrap_or_else(|lost| lost.raise()))

@@ -39,11 +39,7 @@ impl<T, E, P, F: Flavor> Core<T, E, P, F> {
     }
 
     /// A settled promise, with no producer and one right to the outcome.
-    pub(crate) fn settled(
-        broken: fn(Broken) -> E,
-        origin: &'static Location<'static>,
-        outcome: Result<T, E>,
-    ) -> Self {
+    pub(crate) fn settled(broken: fn(Broken) -> E, origin: &'static Location<'static>, outcome: Result<T, E>) -> Self {
         Core(F::ptr(Shared::settled(broken, origin, outcome)))
     }
 
@@ -129,14 +125,14 @@ impl<T, E, P, F: Flavor> Core<T, E, P, F> {
         }
     }
 
-    pub(crate) fn notify(&self, report: P) -> bool {
-        self.report(Event::Notify(report))
+    pub(crate) fn notify(&self, report: P, caller: Caller) -> bool {
+        self.report(Event::Notify(report), caller)
     }
 
-    fn report(&self, event: Event<P, F>) -> bool {
+    fn report(&self, event: Event<P, F>, caller: Caller) -> bool {
         match self.with(|shared| shared.report(event)) {
             Ok((action, _replaced)) => {
-                self.perform(action, Caller::User);
+                self.perform(action, caller);
                 true
             }
             Err(_late) => false,
@@ -160,7 +156,7 @@ impl<T, E, P, F: Flavor> Core<T, E, P, F> {
     }
 
     pub(crate) fn listen(&self, listener: F::Listener<P>) {
-        self.report(Event::Listen(listener));
+        self.report(Event::Listen(listener), Caller::User);
     }
 
     pub(crate) fn on_cancel(&self, canceler: F::Continuation<()>) {
@@ -177,11 +173,8 @@ impl<T, E, P, F: Flavor> Core<T, E, P, F> {
     }
 
     /// Registers a continuation, which takes over a right, on behalf of the promise `target` that will be settled by it.
-    pub(crate) fn consume<U, E2, P2>(
-        &self,
-        continuation: F::Continuation<Delivery<T, E>>,
-        target: &Core<U, E2, P2, F>,
-    ) where
+    pub(crate) fn consume<U, E2, P2>(&self, continuation: F::Continuation<Delivery<T, E>>, target: &Core<U, E2, P2, F>)
+    where
         F: Accepts<Shared<T, E, P, F>>,
     {
         let (key, action) = self.with(|shared| shared.consume(continuation));
@@ -356,9 +349,8 @@ impl Lost {
 impl<T, E, P, F: Flavor> Core<T, E, P, F> {
     /// The text for `Debug` of either end: it asks nothing of `T` and `E`, and is safe in a callback.
     pub(crate) fn describe(&self, name: &str, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (state, producers, rights, observers, origin) = self.with(|shared| {
-            (shared.state, shared.producers, shared.rights, shared.observers.len(), shared.origin)
-        });
+        let (state, producers, rights, observers, origin) =
+            self.with(|shared| (shared.state, shared.producers, shared.rights, shared.observers.len(), shared.origin));
         f.debug_struct(name)
             .field("state", &state)
             .field("deferreds", &producers)

@@ -12,7 +12,9 @@ use super::flavor::{self, Flavor};
 use super::lock::Lock;
 use super::node::{Machine, Sources};
 use super::progress::{Event, Listeners, Reports};
-use super::state::{Action, Cancelers, CloneFn, Consumer, Delivery, Link, Links, Observer, Observers, Outcome, Shared, State};
+use super::state::{
+    Action, Cancelers, CloneFn, Consumer, Delivery, Link, Links, Observer, Observers, Outcome, Shared, State,
+};
 use crate::broken::Broken;
 use crate::diagnostics;
 use crate::list::Key;

@@ -12,7 +12,7 @@ mod state;
 
 pub use self::flavor::{Accepts, Flavor, Local, Threaded};
 pub(crate) use self::handle::Core;
-pub use self::state::State;
 pub(crate) use self::lend::unfollow;
 pub(crate) use self::lock::Lock;
+pub use self::state::State;
 pub(crate) use self::state::{Action, Delivery, Link, Links, Observer, Shared};

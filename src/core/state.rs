@@ -391,4 +391,3 @@ pub(crate) enum Take<T, E> {
     Lent(Result<T, E>, CloneFn<T, E>),
     Spoiled(Broken),
 }
-

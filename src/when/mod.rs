@@ -118,9 +118,13 @@ where
         let slots = std::iter::repeat_with(|| None).take(total).collect();
         let mut gather = Gather::new(slots, total, resolve_all, broken, origin);
         for (index, promise) in self.into_iter().enumerate() {
-            gather.add_with(promise, |input| (input, index), |(input, index), delivery| {
-                input.arrive(delivery, |slots, value| slots[index] = Some(value));
-            });
+            gather.add_with(
+                promise,
+                |input| (input, index),
+                |(input, index), delivery| {
+                    input.arrive(delivery, |slots, value| slots[index] = Some(value));
+                },
+            );
         }
         gather.finish()
     }
@@ -161,9 +165,13 @@ where
         let finish = |slots: [Option<A::Value>; N]| Ok(slots.map(|slot| slot.expect(FULL)));
         let mut gather = Gather::new(slots, N, finish, broken, origin);
         for (index, promise) in self.into_iter().enumerate() {
-            gather.add_with(promise, |input| (input, index), |(input, index), delivery| {
-                input.arrive(delivery, |slots, value| slots[index] = Some(value));
-            });
+            gather.add_with(
+                promise,
+                |input| (input, index),
+                |(input, index), delivery| {
+                    input.arrive(delivery, |slots, value| slots[index] = Some(value));
+                },
+            );
         }
         gather.finish()
     }
@@ -175,7 +183,11 @@ impl<F: Flavor> When<F> for () {
     type Value = ();
     type Error = Broken;
 
-    fn gather(self, broken: fn(Broken) -> Broken, origin: &'static Location<'static>) -> Promise<(), Broken, Progress, F> {
+    fn gather(
+        self,
+        broken: fn(Broken) -> Broken,
+        origin: &'static Location<'static>,
+    ) -> Promise<(), Broken, Progress, F> {
         Gather::new((), 0, Ok, broken, origin).finish()
     }
 }
@@ -257,17 +269,21 @@ where
     let slots: Vec<Option<E>> = promises.iter().map(|_| None).collect();
     let mut gather = Gather::new(slots, promises.len(), reject_all, Vec::from, Location::caller());
     for (index, promise) in promises.into_iter().enumerate() {
-        gather.add_with(promise, |input| (input, index), |(input, index), delivery| match delivery {
-            Delivery::Outcome(Ok(value)) => input.conclude(Delivery::Outcome(Ok(value))),
-            Delivery::Outcome(Err(error)) => input.fill(|slots| slots[index] = Some(error)),
-            Delivery::Broken(broken) => match diagnostics::guard(|| E::from(broken.clone())) {
-                Ok(error) => input.fill(|slots| slots[index] = Some(error)),
-                Err(payload) => {
-                    diagnostics::discard(payload);
-                    input.conclude(Delivery::Broken(broken));
-                }
+        gather.add_with(
+            promise,
+            |input| (input, index),
+            |(input, index), delivery| match delivery {
+                Delivery::Outcome(Ok(value)) => input.conclude(Delivery::Outcome(Ok(value))),
+                Delivery::Outcome(Err(error)) => input.fill(|slots| slots[index] = Some(error)),
+                Delivery::Broken(broken) => match diagnostics::guard(|| E::from(broken.clone())) {
+                    Ok(error) => input.fill(|slots| slots[index] = Some(error)),
+                    Err(payload) => {
+                        diagnostics::discard(payload);
+                        input.conclude(Delivery::Broken(broken));
+                    }
+                },
             },
-        });
+        );
     }
     gather.finish()
 }
@@ -331,10 +347,14 @@ where
     let slots: Vec<Option<Result<T, E>>> = promises.iter().map(|_| None).collect();
     let mut gather = Gather::new(slots, promises.len(), resolve_all, Broken::from, Location::caller());
     for (index, promise) in promises.into_iter().enumerate() {
-        gather.add_with(promise, |input| (input, index), |(input, index), delivery| match delivery {
-            Delivery::Outcome(result) => input.fill(|slots| slots[index] = Some(result)),
-            Delivery::Broken(broken) => input.conclude(Delivery::Broken(broken)),
-        });
+        gather.add_with(
+            promise,
+            |input| (input, index),
+            |(input, index), delivery| match delivery {
+                Delivery::Outcome(result) => input.fill(|slots| slots[index] = Some(result)),
+                Delivery::Broken(broken) => input.conclude(Delivery::Broken(broken)),
+            },
+        );
     }
     gather.finish()
 }

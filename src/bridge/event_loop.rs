@@ -1,0 +1,267 @@
+//! The public event loop.
+
+use std::fmt;
+use std::panic::Location;
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+use super::{Handle, owed};
+use crate::event_loop::{Clock, Local};
+use crate::local;
+use crate::trampoline;
+
+/// A small event loop for one thread: tasks, scheduled calls and timers, each seen as a promise.
+///
+/// It belongs to the thread that made it. What it runs is local: futures, closures and values need not be `Send`. Other threads
+/// reach it through a [`Handle`]. Promises themselves need no loop; timers, `spawn` and `into_local` do.
+///
+/// # Order
+///
+/// The loop works in turns. Each turn runs what was ready when it began, first in, first out, wherever it came from, and then the
+/// timers that are due, in the order of their deadlines, equal ones in the order of their making. What is scheduled during a turn runs
+/// in the next. Timers and other threads' wakes are looked at in every turn, so nothing starves.
+///
+/// # Panics
+///
+/// A task or call that panics rejects its promise with kind [`Panicked`](crate::BrokenKind::Panicked), and the loop goes on.
+///
+/// # Dropping
+///
+/// A dropped loop drops its tasks and calls, on its thread, and rejects every promise that it owes with kind
+/// [`LoopClosed`](crate::BrokenKind::LoopClosed), as well as all that is scheduled on it later. Destructors that run
+/// meanwhile may wake, spawn, schedule and settle. A loop that is forgotten ([`std::mem::forget`]) settles nothing.
+///
+/// # Examples
+///
+/// ```
+/// use deferral::{EventLoop, when};
+///
+/// let event_loop = EventLoop::new();
+/// let squares = (1..=3).map(|n| event_loop.call_soon(move || n * n));
+/// let all = when(squares.collect::<Vec<_>>());
+/// assert_eq!(event_loop.run_until_complete(all).unwrap(), [1, 4, 9]);
+/// ```
+pub struct EventLoop {
+    local: Rc<Local>,
+}
+
+impl EventLoop {
+    /// Makes a loop that goes by the system's monotonic clock.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let event_loop = deferral::EventLoop::new();
+    /// assert_eq!(event_loop.run_until_complete(async { 1 }), 1);
+    /// ```
+    #[allow(clippy::new_without_default)]
+    pub fn new() -> Self {
+        EventLoop { local: Local::new(Clock::Real) }
+    }
+
+    /// Makes a loop whose clock stands still while there is something to do, and jumps to the next timer when there is not: tests
+    /// never sleep.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use deferral::EventLoop;
+    /// use std::time::Duration;
+    ///
+    /// let event_loop = EventLoop::with_virtual_clock();
+    /// let began = event_loop.handle().now();
+    /// let hour = Duration::from_secs(3600);
+    /// event_loop.run_until_complete(event_loop.call_later(hour, || ())).unwrap();
+    /// assert_eq!(event_loop.handle().now() - began, hour);
+    /// ```
+    pub fn with_virtual_clock() -> Self {
+        EventLoop { local: Local::new(Clock::new_virtual()) }
+    }
+
+    /// A handle for other threads.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use deferral::EventLoop;
+    ///
+    /// let event_loop = EventLoop::new();
+    /// let handle = event_loop.handle();
+    /// std::thread::spawn(move || handle.stop());
+    /// event_loop.run_forever();
+    /// ```
+    pub fn handle(&self) -> Handle {
+        Handle::new(self.local.remote().clone())
+    }
+
+    /// Spawns a future: the loop polls it, the promise tells its output.
+    ///
+    /// The first poll is in the next turn, in the order of scheduling. The loop owns the task: dropping the promise detaches it.
+    /// Canceling the promise drops the future, on this thread and before the observers run; in the middle of its own poll, right
+    /// after it. What the future captured is dropped before the promise settles with its output.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use deferral::EventLoop;
+    ///
+    /// let event_loop = EventLoop::new();
+    /// let text = std::rc::Rc::new("not Send".to_owned());
+    /// let task = event_loop.spawn(async move { text.len() });
+    /// assert_eq!(event_loop.run_until_complete(task).unwrap(), 8);
+    /// ```
+    #[track_caller]
+    pub fn spawn<U>(&self, future: U) -> local::Promise<U::Output>
+    where
+        U: Future + 'static,
+    {
+        owed::spawn(&self.local, future, Location::caller())
+    }
+
+    /// Schedules a call for the next turn: the promise tells what it returns.
+    ///
+    /// Calls run first in, first out. Canceling the promise drops the closure unrun; dropping the promise does not. It is asyncio's
+    /// `call_soon`, with a promise in the place of the handle.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use deferral::EventLoop;
+    ///
+    /// let event_loop = EventLoop::new();
+    /// event_loop.call_soon(|| println!("first"));
+    /// event_loop.call_soon(|| println!("second"));
+    /// event_loop.run_until_idle();
+    /// ```
+    #[track_caller]
+    pub fn call_soon<R: 'static>(&self, f: impl FnOnce() -> R + 'static) -> local::Promise<R> {
+        owed::call_soon(&self.local, f, Location::caller())
+    }
+
+    /// Schedules a call for when `delay` has passed: the promise tells what it returns.
+    ///
+    /// It never runs early. Equal deadlines run in the order of scheduling. A delay whose end no [`Instant`] can tell, as
+    /// [`Duration::MAX`], never ends, and such a call is not a timer that is left. Canceling the promise removes the timer.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use deferral::EventLoop;
+    /// use std::time::Duration;
+    ///
+    /// let event_loop = EventLoop::with_virtual_clock();
+    /// let tea = event_loop.call_later(Duration::from_secs(240), || "ready");
+    /// assert_eq!(event_loop.run_until_complete(tea).unwrap(), "ready");
+    /// ```
+    #[track_caller]
+    pub fn call_later<R: 'static>(&self, delay: Duration, f: impl FnOnce() -> R + 'static) -> local::Promise<R> {
+        owed::call_at(&self.local, owed::deadline(&self.local, delay), f, Location::caller())
+    }
+
+    /// Schedules a call for `deadline`, by the loop's clock ([`Handle::now`]): the promise tells what it returns.
+    ///
+    /// Deadlines in the past run as soon as possible, the older first. Otherwise it is as [`call_later`](EventLoop::call_later).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use deferral::EventLoop;
+    /// use std::time::Duration;
+    ///
+    /// let event_loop = EventLoop::with_virtual_clock();
+    /// let noon = event_loop.handle().now() + Duration::from_secs(60);
+    /// event_loop.call_at(noon, || println!("noon"));
+    /// event_loop.run_until_idle();
+    /// ```
+    #[track_caller]
+    pub fn call_at<R: 'static>(&self, deadline: Instant, f: impl FnOnce() -> R + 'static) -> local::Promise<R> {
+        owed::call_at(&self.local, Some(deadline), f, Location::caller())
+    }
+
+    /// Runs the loop until `future` is ready, and returns its output.
+    ///
+    /// The future is polled here, on the stack: it may borrow, and dropping out of this call by a panic drops it. If it is ready at
+    /// its first poll, no turn is run. Tasks that are not finished stay for the next run. [`Handle::stop`] does not end it.
+    ///
+    /// # Panics
+    ///
+    /// A panic of the future passes through; the loop can be run again. It panics if an event loop runs on this thread already, and,
+    /// on a virtual clock, if the future waits while nothing is ready and no timer is left: nothing could make it go on.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use deferral::EventLoop;
+    ///
+    /// let event_loop = EventLoop::new();
+    /// let names = vec!["ada", "grace"];
+    /// let longest = event_loop.run_until_complete(async { names.iter().map(|name| name.len()).max() });
+    /// assert_eq!(longest, Some(5));
+    /// ```
+    #[track_caller]
+    pub fn run_until_complete<U: Future>(&self, future: U) -> U::Output {
+        let _isolated = trampoline::isolate();
+        self.local.run_until_complete(future)
+    }
+
+    /// Runs the loop until somebody calls [`Handle::stop`].
+    ///
+    /// It ends after the turn in which the stop is seen: what is ready runs, what that schedules stays for the next run. A stop before
+    /// the run lets it run one turn, as in asyncio.
+    ///
+    /// # Panics
+    ///
+    /// If an event loop runs on this thread already.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use deferral::EventLoop;
+    ///
+    /// let event_loop = EventLoop::new();
+    /// let handle = event_loop.handle();
+    /// event_loop.call_soon(move || handle.stop());
+    /// event_loop.run_forever();
+    /// ```
+    #[track_caller]
+    pub fn run_forever(&self) {
+        let _isolated = trampoline::isolate();
+        self.local.run_forever();
+    }
+
+    /// Runs the loop until nothing is ready; on a virtual clock, until no timer is left either.
+    ///
+    /// It never waits on a real clock. Tasks that wait for something else stay.
+    ///
+    /// # Panics
+    ///
+    /// If an event loop runs on this thread already.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use deferral::{EventLoop, State};
+    ///
+    /// let event_loop = EventLoop::new();
+    /// let call = event_loop.call_soon(|| 1);
+    /// event_loop.run_until_idle();
+    /// assert_eq!(call.state(), State::Resolved);
+    /// ```
+    #[track_caller]
+    pub fn run_until_idle(&self) {
+        let _isolated = trampoline::isolate();
+        self.local.run_until_idle();
+    }
+}
+
+impl Drop for EventLoop {
+    fn drop(&mut self) {
+        self.local.close();
+    }
+}
+
+impl fmt::Debug for EventLoop {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("EventLoop").finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,255 @@
+//! The loop for other threads.
+
+use std::fmt;
+use std::panic::Location;
+use std::rc::Rc;
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
+
+use super::{owed, timeout};
+use crate::broken::Broken;
+use crate::core::{Accepts, Threaded};
+use crate::event_loop::{Local, Remote};
+use crate::list::Key;
+use crate::promise::Promise;
+
+/// A handle of an [`EventLoop`](crate::EventLoop), for any thread: what goes in is `Send`, and a thread-safe [`Promise`] comes out.
+///
+/// Everything it schedules wakes a loop that sleeps, and keeps the order of scheduling with what others schedule. Handles do not keep
+/// the loop alive: once it is gone, promises made here are rejected with kind [`LoopClosed`](crate::BrokenKind::LoopClosed),
+/// no closure runs, and nothing panics.
+///
+/// # Examples
+///
+/// ```
+/// use deferral::EventLoop;
+///
+/// let event_loop = EventLoop::new();
+/// let handle = event_loop.handle();
+/// let worker = std::thread::spawn(move || handle.call_soon(|| "run by the loop").wait());
+/// while !worker.is_finished() {
+///     event_loop.run_until_idle();
+/// }
+/// assert_eq!(worker.join().unwrap().unwrap(), "run by the loop");
+/// ```
+#[derive(Clone)]
+pub struct Handle {
+    remote: Arc<Remote>,
+}
+
+impl Handle {
+    pub(super) fn new(remote: Arc<Remote>) -> Self {
+        Handle { remote }
+    }
+
+    /// Spawns a future on the loop; see [`EventLoop::spawn`](crate::EventLoop::spawn).
+    ///
+    /// The future is polled and dropped on the loop's thread, also when the promise is canceled on another one: then no later than
+    /// in the loop's next turn.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use deferral::EventLoop;
+    ///
+    /// let event_loop = EventLoop::new();
+    /// let handle = event_loop.handle();
+    /// let task = std::thread::spawn(move || handle.spawn(async { 1 + 1 })).join().unwrap();
+    /// assert_eq!(event_loop.run_until_complete(task).unwrap(), 2);
+    /// ```
+    #[track_caller]
+    pub fn spawn<U>(&self, future: U) -> Promise<U::Output>
+    where
+        U: Future<Output: Send> + Send + 'static,
+    {
+        let (owed, promise) = owed::owe(Location::caller());
+        let task = owed::Task::new(future, owed);
+        self.schedule(promise, Local::cancel_task, move |local| local.spawn(Box::pin(task)))
+    }
+
+    /// Schedules a call for the loop's next turn; see [`EventLoop::call_soon`](crate::EventLoop::call_soon). It is asyncio's
+    /// `call_soon_threadsafe`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use deferral::EventLoop;
+    ///
+    /// let event_loop = EventLoop::new();
+    /// let call = event_loop.handle().call_soon(|| 7);
+    /// assert_eq!(event_loop.run_until_complete(call).unwrap(), 7);
+    /// ```
+    #[track_caller]
+    pub fn call_soon<R: Send + 'static>(&self, f: impl FnOnce() -> R + Send + 'static) -> Promise<R> {
+        let (owed, promise) = owed::owe(Location::caller());
+        self.schedule(promise, Local::cancel_call, move |local| local.call_soon(owed.call(f)))
+    }
+
+    /// Schedules a call for when `delay` has passed since now; see [`EventLoop::call_later`](crate::EventLoop::call_later).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use deferral::EventLoop;
+    /// use std::time::Duration;
+    ///
+    /// let event_loop = EventLoop::with_virtual_clock();
+    /// let call = event_loop.handle().call_later(Duration::from_secs(1), || 7);
+    /// assert_eq!(event_loop.run_until_complete(call).unwrap(), 7);
+    /// ```
+    #[track_caller]
+    pub fn call_later<R: Send + 'static>(&self, delay: Duration, f: impl FnOnce() -> R + Send + 'static) -> Promise<R> {
+        self.call_by(self.now().checked_add(delay), f)
+    }
+
+    /// Schedules a call for `deadline`; see [`EventLoop::call_at`](crate::EventLoop::call_at).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use deferral::EventLoop;
+    ///
+    /// let event_loop = EventLoop::new();
+    /// let handle = event_loop.handle();
+    /// let call = handle.call_at(handle.now(), || 7);
+    /// assert_eq!(event_loop.run_until_complete(call).unwrap(), 7);
+    /// ```
+    #[track_caller]
+    pub fn call_at<R: Send + 'static>(&self, deadline: Instant, f: impl FnOnce() -> R + Send + 'static) -> Promise<R> {
+        self.call_by(Some(deadline), f)
+    }
+
+    #[track_caller]
+    fn call_by<R: Send + 'static>(
+        &self,
+        deadline: Option<Instant>,
+        f: impl FnOnce() -> R + Send + 'static,
+    ) -> Promise<R> {
+        let (owed, promise) = owed::owe(Location::caller());
+        self.schedule(promise, Local::cancel_call, move |local| local.call_at(deadline, owed.call(f)))
+    }
+
+    /// Resolves after `duration`, by the loop's clock; see [`sleep`](crate::sleep()).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use deferral::EventLoop;
+    /// use std::time::Duration;
+    ///
+    /// let event_loop = EventLoop::with_virtual_clock();
+    /// let handle = event_loop.handle();
+    /// let task = handle.clone().spawn(async move { handle.sleep(Duration::from_secs(9)).await });
+    /// event_loop.run_until_complete(task).unwrap().unwrap();
+    /// ```
+    #[track_caller]
+    pub fn sleep(&self, duration: Duration) -> Promise<()> {
+        self.call_later(duration, || ())
+    }
+
+    /// Gives `promise` until `duration` has passed, by the loop's clock; see [`timeout`](crate::timeout()).
+    ///
+    /// # Panics
+    ///
+    /// If `promise` has given its outcome already.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use deferral::{BrokenKind, Deferred, EventLoop};
+    /// use std::time::Duration;
+    ///
+    /// let event_loop = EventLoop::with_virtual_clock();
+    /// let (_deferred, never) = Deferred::<u32>::new();
+    /// let answer = event_loop.handle().timeout(Duration::from_secs(1), never);
+    /// let broken = event_loop.run_until_complete(answer).unwrap_err();
+    /// assert_eq!(broken.kind(), BrokenKind::TimedOut);
+    /// ```
+    #[track_caller]
+    pub fn timeout<T, E, P>(&self, duration: Duration, promise: Promise<T, E, P>) -> Promise<T, E>
+    where
+        T: Send,
+        E: From<Broken> + Send,
+        P: Send,
+    {
+        let origin = Location::caller();
+        let timer = || {
+            let deadline = self.now().checked_add(duration);
+            let (owed, expiry) = owed::owe(origin);
+            self.schedule(expiry, Local::cancel_call, move |local| local.call_late(deadline, owed.call(|| ())))
+        };
+        timeout::timeout(promise, timer, origin)
+    }
+
+    /// The time of the loop's clock.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let event_loop = deferral::EventLoop::with_virtual_clock();
+    /// assert_eq!(event_loop.handle().now(), event_loop.handle().now());
+    /// ```
+    pub fn now(&self) -> Instant {
+        self.remote.now()
+    }
+
+    /// Ends the running or the next [`EventLoop::run_forever`](crate::EventLoop::run_forever) after its turn.
+    ///
+    /// It concerns that run alone, and two stops count once. It ends no task.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let event_loop = deferral::EventLoop::new();
+    /// event_loop.handle().stop();
+    /// event_loop.run_forever(); // one turn
+    /// ```
+    pub fn stop(&self) {
+        self.remote.stop();
+    }
+
+    /// Has the loop's thread schedule something, and a cancel of its promise take it back there.
+    fn schedule<T: Send + 'static>(
+        &self,
+        promise: Promise<T>,
+        cancel: fn(&Local, Key),
+        schedule: impl FnOnce(&Rc<Local>) -> Key + Send + 'static,
+    ) -> Promise<T> {
+        // Known to the loop's thread alone, where the cancel arrives after what it cancels.
+        let key = Arc::new(OnceLock::new());
+        let scheduled = (Arc::downgrade(&self.remote), key.clone(), cancel);
+        self.send(move |local| {
+            let _ = key.set(schedule(local));
+        });
+        promise.core().on_cancel(<Threaded as Accepts<Scheduled>>::continuation(
+            scheduled,
+            |(remote, key, cancel), ()| {
+                if let Some(remote) = remote.upgrade() {
+                    Handle { remote }.send(move |local| {
+                        if let Some(key) = key.get() {
+                            cancel(local, *key);
+                        }
+                    });
+                }
+            },
+        ));
+        promise
+    }
+
+    /// Does something to the loop: at once if it runs on this thread, else in its next turn, in the order of what was sent.
+    fn send(&self, op: impl FnOnce(&Rc<Local>) + Send + 'static) {
+        match self.remote.running_here() {
+            Some(local) => op(&local),
+            None => self.remote.push_op(Box::new(op)),
+        }
+    }
+}
+
+/// What a cancel from another thread works on.
+type Scheduled = (std::sync::Weak<Remote>, Arc<OnceLock<Key>>, fn(&Local, Key));
+
+impl fmt::Debug for Handle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Handle").field("closed", &self.remote.is_closed()).finish_non_exhaustive()
+    }
+}

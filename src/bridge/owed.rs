@@ -1,0 +1,170 @@
+//! What a loop owes: the outcome of a task, a call or a timer.
+
+use std::panic::Location;
+use std::pin::Pin;
+use std::rc::{Rc, Weak};
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+use pin_project_lite::pin_project;
+
+use crate::Progress;
+use crate::broken::{Broken, BrokenKind};
+use crate::core::{Accepts, Flavor};
+use crate::deferred::{self, Deferred};
+use crate::diagnostics;
+use crate::event_loop::Local;
+use crate::list::Key;
+use crate::local;
+use crate::promise::Promise;
+use crate::trampoline::Caller;
+
+/// A `Deferred` in the hands of a loop: dropped unsettled, it says that the loop is closed.
+pub(super) struct Owed<T: 'static, E: 'static, P: 'static, F: Flavor> {
+    pub(super) deferred: Deferred<T, E, P, F>,
+}
+
+impl<T, E, P, F: Flavor> Owed<T, E, P, F> {
+    /// A call for the loop, which settles with what `f` returns and does not unwind.
+    pub(super) fn call(self, f: impl FnOnce() -> T + 'static) -> Box<dyn FnOnce()> {
+        Box::new(move || match diagnostics::guard(f) {
+            Ok(value) => self.resolve(value),
+            Err(payload) => self.break_by_panic(payload),
+        })
+    }
+
+    fn resolve(self, value: T) {
+        self.deferred.settle_quietly(Ok(value));
+    }
+
+    fn break_by_panic(self, payload: diagnostics::Payload) {
+        self.deferred.core().break_by_panic(payload, Caller::Quiet);
+    }
+}
+
+impl<T, E, P, F: Flavor> Drop for Owed<T, E, P, F> {
+    fn drop(&mut self) {
+        self.deferred.core().break_by(BrokenKind::LoopClosed, Caller::Quiet);
+    }
+}
+
+/// Both ends of something that a loop is going to owe.
+#[allow(clippy::type_complexity)]
+pub(super) fn owe<T, F: Flavor>(
+    origin: &'static Location<'static>,
+) -> (Owed<T, Broken, Progress, F>, Promise<T, Broken, Progress, F>) {
+    let (deferred, promise) = deferred::pair(Broken::from, origin);
+    (Owed { deferred }, promise)
+}
+
+pin_project! {
+    /// A future that settles a promise, and ends when it has.
+    pub(super) struct Task<U: Future, F: Flavor>
+    where
+        U::Output: 'static,
+    {
+        #[pin]
+        future: Option<U>,
+        owed: Option<Owed<U::Output, Broken, Progress, F>>,
+    }
+}
+
+impl<U: Future, F: Flavor> Task<U, F> {
+    pub(super) fn new(future: U, owed: Owed<U::Output, Broken, Progress, F>) -> Self {
+        Task { future: Some(future), owed: Some(owed) }
+    }
+}
+
+impl<U: Future, F: Flavor> Future for Task<U, F> {
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let mut this = self.project();
+        let Some(future) = this.future.as_mut().as_pin_mut() else { return Poll::Ready(()) };
+        let output = match diagnostics::guard(|| future.poll(cx)) {
+            Ok(Poll::Pending) => return Poll::Pending,
+            Ok(Poll::Ready(output)) => Ok(output),
+            Err(payload) => Err(payload),
+        };
+        // What the future captured is gone before anybody sees its output.
+        if let Err(payload) = diagnostics::guard(|| this.future.set(None)) {
+            diagnostics::report_panic(payload);
+        }
+        if let Some(owed) = this.owed.take() {
+            match output {
+                Ok(output) => owed.resolve(output),
+                Err(payload) => owed.break_by_panic(payload),
+            }
+        }
+        Poll::Ready(())
+    }
+}
+
+/// Spawns a future on the loop of this thread.
+pub(super) fn spawn<U: Future + 'static>(
+    local: &Rc<Local>,
+    future: U,
+    origin: &'static Location<'static>,
+) -> local::Promise<U::Output> {
+    let (owed, promise) = owe(origin);
+    let key = local.spawn(Box::pin(Task::new(future, owed)));
+    on_cancel(&promise, local, key, Local::cancel_task);
+    promise
+}
+
+/// Schedules a call on the loop of this thread.
+pub(super) fn call_soon<R: 'static>(
+    local: &Rc<Local>,
+    f: impl FnOnce() -> R + 'static,
+    origin: &'static Location<'static>,
+) -> local::Promise<R> {
+    let (owed, promise) = owe(origin);
+    let key = local.call_soon(owed.call(f));
+    on_cancel(&promise, local, key, Local::cancel_call);
+    promise
+}
+
+/// The same at a deadline; without one, never.
+pub(super) fn call_at<R: 'static>(
+    local: &Rc<Local>,
+    deadline: Option<Instant>,
+    f: impl FnOnce() -> R + 'static,
+    origin: &'static Location<'static>,
+) -> local::Promise<R> {
+    let (owed, promise) = owe(origin);
+    let key = local.call_at(deadline, owed.call(f));
+    on_cancel(&promise, local, key, Local::cancel_call);
+    promise
+}
+
+/// A timer on the loop of this thread.
+pub(super) fn sleep(local: &Rc<Local>, duration: Duration, origin: &'static Location<'static>) -> local::Promise<()> {
+    call_at(local, deadline(local, duration), || (), origin)
+}
+
+/// The timer of a timeout: of those with the same deadline, it fires after all that are not one.
+pub(super) fn expiry(local: &Rc<Local>, duration: Duration, origin: &'static Location<'static>) -> local::Promise<()> {
+    let (owed, promise) = owe(origin);
+    let key = local.call_late(deadline(local, duration), owed.call(|| ()));
+    on_cancel(&promise, local, key, Local::cancel_call);
+    promise
+}
+
+/// When a duration from now is over; `None` if that is beyond all time.
+pub(super) fn deadline(local: &Rc<Local>, duration: Duration) -> Option<Instant> {
+    local.remote().now().checked_add(duration)
+}
+
+/// Has a cancel take back what was scheduled under `key`.
+fn on_cancel<T: 'static>(promise: &local::Promise<T>, local: &Rc<Local>, key: Key, cancel: fn(&Local, Key)) {
+    type Scheduled = (Weak<Local>, Key, fn(&Local, Key));
+    let scheduled: Scheduled = (Rc::downgrade(local), key, cancel);
+    promise.core().on_cancel(<crate::core::Local as Accepts<Scheduled>>::continuation(
+        scheduled,
+        |(local, key, cancel), ()| {
+            if let Some(local) = local.upgrade() {
+                cancel(&local, key);
+            }
+        },
+    ));
+}

@@ -1,0 +1,71 @@
+//! Which loops this thread is in.
+//!
+//! The thread-local needs no drop, so a destructor of another thread-local can still wake, spawn, run or close a loop.
+
+use std::cell::RefCell;
+use std::mem::{self, ManuallyDrop};
+use std::ptr;
+use std::rc::Rc;
+
+use super::local::Local;
+use super::remote::Remote;
+
+struct Place {
+    /// The loop that runs or closes here, the innermost one.
+    current: Option<Rc<Local>>,
+    /// The one loop that runs here, also while another closes in one of its callbacks.
+    running: Option<Rc<Local>>,
+}
+
+thread_local! {
+    static PLACE: RefCell<ManuallyDrop<Place>> =
+        const { RefCell::new(ManuallyDrop::new(Place { current: None, running: None })) };
+}
+
+/// No foreign code runs in here.
+fn with<R>(f: impl FnOnce(&mut Place) -> R) -> R {
+    PLACE.with(|place| f(&mut place.borrow_mut()))
+}
+
+/// The loop that this thread is in.
+pub(super) fn get() -> Option<Rc<Local>> {
+    with(|place| place.current.clone())
+}
+
+/// The loop that other threads know as `remote`, if it runs on this one.
+pub(super) fn running(remote: &Remote) -> Option<Rc<Local>> {
+    with(|place| place.running.as_ref().filter(|local| ptr::eq(&**local.remote(), remote)).cloned())
+}
+
+/// Whether a loop runs on this thread.
+pub(super) fn is_running() -> bool {
+    with(|place| place.running.is_some())
+}
+
+/// For the lifetime of this value the thread is in one loop; then it is again where it was, also after a panic.
+pub(super) struct Entered {
+    outer: Place,
+}
+
+impl Entered {
+    pub(super) fn to_run(local: &Rc<Local>) -> Self {
+        let (current, running) = (Some(Rc::clone(local)), Some(Rc::clone(local)));
+        Entered { outer: with(|place| mem::replace(place, Place { current, running })) }
+    }
+
+    pub(super) fn to_close(local: &Rc<Local>) -> Self {
+        let current = Some(Rc::clone(local));
+        let enter = |place: &mut Place| {
+            let running = place.running.clone();
+            mem::replace(place, Place { current, running })
+        };
+        Entered { outer: with(enter) }
+    }
+}
+
+impl Drop for Entered {
+    fn drop(&mut self) {
+        // The loop that is left goes out of the thread-local and into `self`, and is dropped with nothing borrowed.
+        with(|place| mem::swap(place, &mut self.outer));
+    }
+}

@@ -1,0 +1,179 @@
+//! The loop as its own thread sees it: what is scheduled, what it owns, and its end.
+//!
+//! No cell is borrowed where foreign code can run, so whatever that does to the loop finds them all free.
+
+use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::clock::Clock;
+use super::remote::{Entry, Message, Remote};
+use super::task::Task;
+use super::timers::{Timer, Timers};
+use super::{current, quietly};
+use crate::list::{Key, List};
+
+/// A scheduled closure. It waits here until it runs or is canceled.
+struct Call {
+    run: Box<dyn FnOnce()>,
+    /// Where to find it among the timers, if it was made as one.
+    timer: Option<Timer>,
+}
+
+/// The owner's side of a loop.
+pub(crate) struct Local {
+    remote: Arc<Remote>,
+    closed: Cell<bool>,
+    pub(super) ready: RefCell<VecDeque<Entry>>,
+    /// The buffer that the next turn swaps for the queue of other threads' messages.
+    pub(super) spare: Cell<VecDeque<Message>>,
+    pub(super) tasks: RefCell<List<Task>>,
+    calls: RefCell<List<Call>>,
+    pub(super) timers: RefCell<Timers>,
+}
+
+impl Local {
+    pub(crate) fn new(clock: Clock) -> Rc<Local> {
+        Rc::new(Local {
+            remote: Arc::new(Remote::new(clock)),
+            closed: Cell::new(false),
+            ready: RefCell::new(VecDeque::new()),
+            spare: Cell::new(VecDeque::new()),
+            tasks: RefCell::new(List::new()),
+            calls: RefCell::new(List::new()),
+            timers: RefCell::new(Timers::new()),
+        })
+    }
+
+    /// The loop that runs on this thread, or that closes here.
+    pub(crate) fn current() -> Option<Rc<Local>> {
+        current::get()
+    }
+
+    /// The same loop for other threads.
+    pub(crate) fn remote(&self) -> &Arc<Remote> {
+        &self.remote
+    }
+
+    pub(crate) fn is_closed(&self) -> bool {
+        self.closed.get()
+    }
+
+    /// Calls `run` in the next turn. A closed loop drops it at once.
+    pub(crate) fn call_soon(&self, run: Box<dyn FnOnce()>) -> Key {
+        let key = self.add_call(run);
+        if key != Key::DANGLING {
+            enqueue(&self.remote, Entry::Call(key));
+        }
+        key
+    }
+
+    /// Calls `run` in the first turn at or after `deadline`; without one never, and then the call does not count as a timer that
+    /// is left. A closed loop drops it at once.
+    pub(crate) fn call_at(&self, deadline: Option<Instant>, run: Box<dyn FnOnce()>) -> Key {
+        self.add_timer(deadline, false, run)
+    }
+
+    /// The same, but after all other calls of the same deadline: what they bring about is still in time.
+    pub(crate) fn call_late(&self, deadline: Option<Instant>, run: Box<dyn FnOnce()>) -> Key {
+        self.add_timer(deadline, true, run)
+    }
+
+    fn add_timer(&self, deadline: Option<Instant>, late: bool, run: Box<dyn FnOnce()>) -> Key {
+        let key = self.add_call(run);
+        if let (Some(deadline), Some(call)) = (deadline, self.calls.borrow_mut().get_mut(key)) {
+            call.timer = Some(self.timers.borrow_mut().add(deadline, late, key));
+        }
+        key
+    }
+
+    fn add_call(&self, run: Box<dyn FnOnce()>) -> Key {
+        if self.is_closed() {
+            quietly(|| drop(run));
+            return Key::DANGLING;
+        }
+        self.calls.borrow_mut().push(Call { run, timer: None })
+    }
+
+    /// Drops the call's closure now, if it is still here. What was queued or timed for it is as good as gone.
+    pub(crate) fn cancel_call(&self, key: Key) {
+        let call = self.calls.borrow_mut().remove(key);
+        if let Some(call) = call {
+            if let Some(timer) = call.timer {
+                self.timers.borrow_mut().remove(timer);
+            }
+            quietly(|| drop(call));
+        }
+    }
+
+    pub(super) fn run_call(&self, key: Key) {
+        let call = self.calls.borrow_mut().remove(key);
+        if let Some(call) = call {
+            quietly(call.run);
+        }
+    }
+
+    pub(super) fn push_ready(&self, entry: Entry) {
+        if !self.is_closed() {
+            self.ready.borrow_mut().push_back(entry);
+        }
+    }
+
+    /// Drops, on this thread, all that the loop owns: tasks in spawn order, then calls in order, then what other threads sent.
+    ///
+    /// Destructors may do with the loop what they like. It is closed already: what they schedule is dropped at once, so the slabs
+    /// only shrink, and each entry is out of its slab before it is dropped. A task that is being polled is dropped after its poll.
+    pub(crate) fn close(self: &Rc<Self>) {
+        if self.closed.replace(true) {
+            return;
+        }
+        let mut messages = self.remote.close();
+        let _entered = current::Entered::to_close(self);
+        self.timers.borrow_mut().clear();
+        drop(self.ready.take());
+        loop {
+            let task = self.tasks.borrow_mut().pop();
+            let Some(task) = task else { break };
+            quietly(|| drop(task));
+        }
+        loop {
+            let call = self.calls.borrow_mut().pop();
+            let Some(call) = call else { break };
+            quietly(|| drop(call));
+        }
+        while let Some(message) = messages.pop_front() {
+            quietly(|| drop(message));
+        }
+    }
+
+    /// Gives back the buffers that a burst left behind.
+    pub(super) fn trim(&self) {
+        /// How many entries an empty buffer keeps room for.
+        const KEPT: usize = 1024;
+        let mut ready = self.ready.borrow_mut();
+        if ready.is_empty() && ready.capacity() > KEPT {
+            *ready = VecDeque::new();
+        }
+        let spare = self.spare.take();
+        if spare.capacity() <= KEPT {
+            self.spare.set(spare);
+        }
+    }
+
+    #[cfg(test)]
+    pub(super) fn owns(&self) -> [usize; 4] {
+        let (tasks, calls) = (self.tasks.borrow().len(), self.calls.borrow().len());
+        [tasks, calls, self.timers.borrow().len(), self.ready.borrow().len()]
+    }
+}
+
+/// The way into the queues, for spawns, calls and wakes alike: without a lock where the loop runs, else under the lock. A closed
+/// loop takes nothing; an entry dropped here, on whatever thread, is only a name.
+pub(super) fn enqueue(remote: &Remote, entry: Entry) {
+    match current::running(remote) {
+        Some(local) => local.push_ready(entry),
+        None => drop(remote.push(Message::Entry(entry))),
+    }
+}

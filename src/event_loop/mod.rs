@@ -1,0 +1,71 @@
+//! The engine of the event loop: queues, timers, clock, sleep, and the tasks' futures. It knows nothing of promises.
+//!
+//! ```text
+//!    other threads                            the loop's own thread
+//!
+//!  wake, push_op, stop              wake, spawn, call_soon          call_at
+//!          |                                   |                       |
+//!          | lock                              |                       |
+//!          v                                   v                       v
+//!    Remote's queue -- each turn's start --> ready <-- when due --- timers
+//!                                              |
+//!                                              | as many as were there
+//!                                              v
+//!                                 tasks[key].poll, calls[key]()
+//! ```
+//!
+//! A *turn* goes like this:
+//!
+//! 1. The main future of `run_until_complete` is polled, if it was woken. When it is ready the run ends here.
+//! 2. What other threads sent goes to the back of the ready queue, in order. An operation among it is carried out at its place.
+//! 3. Timers that are due follow, by deadline, ties in the order of their making.
+//! 4. What the ready queue holds now runs. What is scheduled meanwhile waits for the next turn, so nothing starves.
+//!
+//! A loop with nothing ready sleeps until its next timer or until it is woken; on a virtual clock, time jumps to the next timer
+//! instead.
+//!
+//! # Order
+//!
+//! What is scheduled while the loop does not run, by its own thread or another, by `spawn`, `call_soon` or a wake, goes through
+//! the one queue under the lock and runs in the order in which it came. While the loop runs, its own thread appends to the ready
+//! queue directly: that work keeps its order, as does the work of each other thread, and the latter comes after the former of
+//! the same turn. An operation that the loop's own thread sends while the loop runs counts as another thread's: see
+//! [`Remote::running_here`] for how to avoid that.
+//!
+//! # What stays on its thread
+//!
+//! A future or closure on a loop need not be `Send`. It lives in a slab of [`Local`], is run and dropped there, and everything
+//! else names it by a [`Key`](crate::list::Key). So a queue entry can be dropped on any thread, at any time.
+//!
+//! Foreign code (a future, a closure, a destructor) runs with nothing borrowed and nothing locked, and its panics end in
+//! [`quietly`]. The only exception is the main future, whose panic belongs to the caller of `run_until_complete`.
+
+// `clock` is the only place that asks for the time; `remote` the only one that locks, apart from the virtual clock.
+mod clock;
+mod current;
+mod local;
+mod remote;
+mod run;
+mod task;
+mod timers;
+
+#[cfg(test)]
+mod tests;
+
+pub(crate) use clock::Clock;
+pub(crate) use local::Local;
+pub(crate) use remote::Remote;
+
+use std::sync::{LockResult, PoisonError};
+
+use crate::diagnostics;
+
+/// Runs foreign code, or a destructor of it, that has no caller to panic into.
+fn quietly<R>(f: impl FnOnce() -> R) -> Option<R> {
+    diagnostics::guard(f).map_err(diagnostics::report_panic).ok()
+}
+
+/// What a lock protects is whole at every point where this crate could panic, so poison tells nothing.
+fn unpoisoned<T>(result: LockResult<T>) -> T {
+    result.unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,197 @@
+//! How a loop runs: turns, what to do when nothing is ready, and when to return.
+
+use std::future::Future;
+use std::pin::pin;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll, Wake, Waker};
+
+use super::local::Local;
+use super::remote::{Entry, Message, Remote};
+use super::{current, quietly};
+
+const NESTED: &str = "an event loop already runs on this thread: await the future inside it, or spawn it, instead of running a \
+                      loop in a callback";
+const CLOSED: &str = "this event loop is closed, and runs nothing any more: make a new one";
+const STUCK: &str = "the future waits, but nothing on the loop is ready, and its virtual clock has no timer left to jump to: let \
+                     something on this loop wake it, or use a loop on the real clock, which waits for other threads";
+
+/// The waker of the future that `run_until_complete` polls, one per run: none of it outlives a run that ends by a panic.
+struct Main {
+    woken: AtomicBool,
+    remote: Arc<Remote>,
+}
+
+impl Main {
+    fn is_woken(&self) -> bool {
+        // ORDERING: Acquire, as in `take`.
+        self.woken.load(Ordering::Acquire)
+    }
+
+    fn take(&self) -> bool {
+        // ORDERING: Acquire, so that the poll sees what happened before the wake.
+        self.woken.swap(false, Ordering::Acquire)
+    }
+}
+
+impl Wake for Main {
+    fn wake(self: Arc<Self>) {
+        self.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        // ORDERING: Release, for the Acquire of `take`. That the flag is up before the loop is roused, the lock sees to: whoever
+        // clears `woken` there looks at the flag before it sleeps.
+        let first = !self.woken.swap(true, Ordering::AcqRel);
+        // On its own thread the loop is awake, and looks at the flag before it sleeps.
+        if first && current::running(&self.remote).is_none() {
+            self.remote.wake();
+        }
+    }
+}
+
+impl Local {
+    /// Runs the loop until `future` is ready. If it is ready when first polled, no turn is run.
+    ///
+    /// # Panics
+    ///
+    /// If a loop runs on this thread already, if this one is closed, if the future panics, or if it waits on a loop with a virtual
+    /// clock where nothing is ready and no timer is left.
+    #[track_caller]
+    pub(crate) fn run_until_complete<Fut: Future>(self: &Rc<Self>, future: Fut) -> Fut::Output {
+        let _entered = self.enter();
+        // What was scheduled before the run goes before what the first poll schedules.
+        self.receive();
+        let main = Arc::new(Main { woken: AtomicBool::new(true), remote: Arc::clone(self.remote()) });
+        let waker = Waker::from(Arc::clone(&main));
+        let mut cx = Context::from_waker(&waker);
+        // Declared last: its destructor still runs in the loop.
+        let mut future = pin!(future);
+        loop {
+            if main.take() {
+                if let Poll::Ready(output) = future.as_mut().poll(&mut cx) {
+                    return output;
+                }
+            }
+            self.turn();
+            if self.is_ready() || main.is_woken() || self.advance() {
+                continue;
+            }
+            assert!(!self.remote().clock().is_virtual(), "{STUCK}");
+            self.park();
+        }
+    }
+
+    /// Runs the loop until [`Remote::stop`]. A stop before it lets it run one turn.
+    ///
+    /// # Panics
+    ///
+    /// If a loop runs on this thread already, or if this one is closed.
+    #[track_caller]
+    pub(crate) fn run_forever(self: &Rc<Self>) {
+        let _entered = self.enter();
+        loop {
+            self.turn();
+            // Looked at after the turn, so that a stop in a turn ends this very turn, and leaves alone what it scheduled.
+            if self.remote().take_stop() || self.is_closed() {
+                return;
+            }
+            if !self.is_ready() && !self.advance() {
+                self.park();
+            }
+        }
+    }
+
+    /// Runs the loop until nothing is ready; on a virtual clock, until no timer is left, either. Never waits on a real one, but a
+    /// timer that is due is ready.
+    ///
+    /// # Panics
+    ///
+    /// If a loop runs on this thread already, or if this one is closed.
+    #[track_caller]
+    pub(crate) fn run_until_idle(self: &Rc<Self>) {
+        let _entered = self.enter();
+        loop {
+            self.turn();
+            if !self.is_ready() && !self.advance() {
+                return;
+            }
+        }
+    }
+
+    #[track_caller]
+    fn enter(self: &Rc<Self>) -> current::Entered {
+        assert!(!self.is_closed(), "{CLOSED}");
+        assert!(!current::is_running(), "{NESTED}");
+        current::Entered::to_run(self)
+    }
+
+    /// Steps 2 to 4 of the module's description.
+    fn turn(self: &Rc<Self>) {
+        self.receive();
+        self.collect_due();
+        let count = self.ready.borrow().len();
+        for _ in 0..count {
+            // Taken one by one: what is left after an abnormal exit is still queued.
+            let entry = self.ready.borrow_mut().pop_front();
+            match entry {
+                Some(Entry::Task(runnable)) => {
+                    runnable.run();
+                }
+                Some(Entry::Call(key)) => self.run_call(key),
+                // The loop was closed in the middle of its turn.
+                None => return,
+            }
+        }
+    }
+
+    fn receive(self: &Rc<Self>) {
+        let mut messages = self.spare.take();
+        self.remote().receive(&mut messages);
+        while let Some(message) = messages.pop_front() {
+            match message {
+                Message::Entry(entry) => self.push_ready(entry),
+                Message::Op(op) => {
+                    quietly(|| op(self));
+                }
+            }
+        }
+        self.spare.set(messages);
+    }
+
+    fn collect_due(&self) {
+        let mut timers = self.timers.borrow_mut();
+        if timers.next_deadline().is_some() {
+            let now = self.remote().now();
+            let mut ready = self.ready.borrow_mut();
+            while let Some(call) = timers.pop_due(now) {
+                ready.push_back(Entry::Call(call));
+            }
+        }
+    }
+
+    fn is_ready(&self) -> bool {
+        !self.ready.borrow().is_empty()
+    }
+
+    /// Whether the next turn will find something after all: other threads sent it, or it is due, if need be because the virtual
+    /// clock jumps.
+    fn advance(&self) -> bool {
+        if self.remote().is_woken() {
+            return true;
+        }
+        let clock = self.remote().clock();
+        let deadline = self.timers.borrow().next_deadline();
+        deadline.is_some_and(|deadline| {
+            clock.advance_to(deadline);
+            deadline <= clock.now()
+        })
+    }
+
+    fn park(&self) {
+        self.trim();
+        let deadline = self.timers.borrow().next_deadline();
+        self.remote().park(deadline);
+    }
+}

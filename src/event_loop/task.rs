@@ -1,0 +1,79 @@
+//! Tasks: the user's futures, and the tokens that async-task sees in their place.
+//!
+//! `async-task` keeps its future where any waker can reach it: a foreign thread that has just woken a task holds its `Runnable`,
+//! and may drop it. So what it gets is a token of a few bytes that any thread may drop. The future itself never leaves the loop's
+//! slab, except onto the stack of its poll.
+//!
+//! Each has its own end. A future that is done or canceled leaves the slab, and a token that is woken later finds nothing and is
+//! done as well. A token that nobody can wake any more is freed by async-task, and its future stays: it may be there for what it
+//! holds.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use super::local::{Local, enqueue};
+use super::remote::Entry;
+use super::{current, quietly};
+use crate::list::Key;
+
+type LocalFuture = Pin<Box<dyn Future<Output = ()>>>;
+
+/// A task's place in the slab, until it is done or canceled. The future is away while it is polled.
+pub(super) type Task = Option<LocalFuture>;
+
+/// What async-task polls: it names the future.
+struct Token {
+    key: Key,
+}
+
+impl Future for Token {
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        match current::get() {
+            Some(local) => local.poll_task(self.key, cx),
+            None => Poll::Ready(()),
+        }
+    }
+}
+
+impl Local {
+    /// Owns `future` until it is done. It is first polled in the next turn. A closed loop drops it at once.
+    pub(crate) fn spawn(&self, future: LocalFuture) -> Key {
+        if self.is_closed() {
+            quietly(|| drop(future));
+            return Key::DANGLING;
+        }
+        let key = self.tasks.borrow_mut().push(Some(future));
+        let remote = Arc::clone(self.remote());
+        let schedule = move |runnable| enqueue(&remote, Entry::Task(runnable));
+        let (runnable, handle) = async_task::spawn(Token { key }, schedule);
+        handle.detach();
+        runnable.schedule();
+        key
+    }
+
+    /// Drops the task's future now, or right after the poll that it is in.
+    pub(crate) fn cancel_task(&self, key: Key) {
+        let task = self.tasks.borrow_mut().remove(key);
+        quietly(|| drop(task));
+    }
+
+    fn poll_task(&self, key: Key, cx: &mut Context<'_>) -> Poll<()> {
+        let future = self.tasks.borrow_mut().get_mut(key).and_then(Option::take);
+        let Some(mut future) = future else { return Poll::Ready(()) };
+        let polled = quietly(|| future.as_mut().poll(cx));
+        if matches!(polled, Some(Poll::Pending)) {
+            // Not found if it was canceled meanwhile.
+            if let Some(task) = self.tasks.borrow_mut().get_mut(key) {
+                *task = Some(future);
+                return Poll::Pending;
+            }
+        }
+        self.tasks.borrow_mut().remove(key);
+        quietly(|| drop(future));
+        Poll::Ready(())
+    }
+}

@@ -1,0 +1,148 @@
+//! What the tests share: logs, wakers and values that count what happens to them, a watchdog, and threads with a small stack.
+
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::pin::Pin;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, mpsc};
+use std::task::{Context, Poll, Wake, Waker};
+use std::time::Duration;
+
+/// What happened, in order. Clones write to the same log.
+#[derive(Clone, Default)]
+pub(crate) struct Log(Arc<Mutex<Vec<String>>>);
+
+impl Log {
+    pub(crate) fn new() -> Self {
+        Self::default()
+    }
+
+    pub(crate) fn add(&self, entry: impl ToString) {
+        self.0.lock().unwrap().push(entry.to_string());
+    }
+
+    /// The entries so far, separated by blanks.
+    pub(crate) fn text(&self) -> String {
+        self.0.lock().unwrap().join(" ")
+    }
+}
+
+/// A number that clones share.
+#[derive(Clone, Default)]
+pub(crate) struct Count(Arc<AtomicUsize>);
+
+impl Count {
+    pub(crate) fn new() -> Self {
+        Self::default()
+    }
+
+    pub(crate) fn add(&self) {
+        self.0.fetch_add(1, Ordering::SeqCst);
+    }
+
+    pub(crate) fn get(&self) -> usize {
+        self.0.load(Ordering::SeqCst)
+    }
+}
+
+/// A value that counts its drops and its clones.
+pub(crate) struct Counted {
+    pub(crate) drops: Count,
+    pub(crate) clones: Count,
+}
+
+impl Counted {
+    pub(crate) fn new() -> Self {
+        Counted { drops: Count::new(), clones: Count::new() }
+    }
+}
+
+impl Clone for Counted {
+    fn clone(&self) -> Self {
+        self.clones.add();
+        Counted { drops: self.drops.clone(), clones: self.clones.clone() }
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.drops.add();
+    }
+}
+
+/// Runs a function when it is dropped.
+pub(crate) struct OnDrop<F: FnOnce()>(Option<F>);
+
+impl<F: FnOnce()> OnDrop<F> {
+    pub(crate) fn new(f: F) -> Self {
+        OnDrop(Some(f))
+    }
+}
+
+impl<F: FnOnce()> Drop for OnDrop<F> {
+    fn drop(&mut self) {
+        if let Some(f) = self.0.take() {
+            f();
+        }
+    }
+}
+
+/// A waker that counts how often it is woken.
+#[derive(Default)]
+pub(crate) struct CountingWaker(AtomicUsize);
+
+impl CountingWaker {
+    pub(crate) fn new() -> (Arc<Self>, Waker) {
+        let counting = Arc::new(Self::default());
+        (counting.clone(), Waker::from(counting))
+    }
+
+    pub(crate) fn wakes(&self) -> usize {
+        self.0.load(Ordering::SeqCst)
+    }
+}
+
+impl Wake for CountingWaker {
+    fn wake(self: Arc<Self>) {
+        self.0.fetch_add(1, Ordering::SeqCst);
+    }
+}
+
+/// Polls once.
+pub(crate) fn poll<F: Future + Unpin>(future: &mut F, waker: &Waker) -> Poll<F::Output> {
+    Pin::new(future).poll(&mut Context::from_waker(waker))
+}
+
+/// Polls once with a waker that does nothing.
+pub(crate) fn poll_once<F: Future + Unpin>(future: &mut F) -> Poll<F::Output> {
+    poll(future, Waker::noop())
+}
+
+/// The text of the panic that `f` ends with.
+pub(crate) fn panic_of<R>(f: impl FnOnce() -> R) -> String {
+    let Err(payload) = catch_unwind(AssertUnwindSafe(f)) else { panic!("it did not panic") };
+    let text = payload.downcast_ref::<&str>().map(|text| (*text).to_owned());
+    text.or_else(|| payload.downcast_ref::<String>().cloned()).expect("the panic has a text")
+}
+
+/// Runs `f` on a thread of its own, and fails if it does not end.
+pub(crate) fn watchdog<R: Send + 'static>(f: impl FnOnce() -> R + Send + 'static) -> R {
+    within(std::thread::Builder::new(), f)
+}
+
+/// The same on a thread with a stack of 2 MiB.
+pub(crate) fn small_stack<R: Send + 'static>(f: impl FnOnce() -> R + Send + 'static) -> R {
+    within(std::thread::Builder::new().stack_size(2 << 20), f)
+}
+
+fn within<R: Send + 'static>(thread: std::thread::Builder, f: impl FnOnce() -> R + Send + 'static) -> R {
+    /// Far beyond what any test needs on a busy machine.
+    const LIMIT: Duration = Duration::from_secs(120);
+    let (done, ended) = mpsc::channel();
+    let thread = thread.spawn(move || {
+        let result = catch_unwind(AssertUnwindSafe(f));
+        let _ = done.send(());
+        result
+    });
+    assert!(ended.recv_timeout(LIMIT).is_ok(), "the test hangs");
+    thread.unwrap().join().unwrap().unwrap_or_else(|payload| resume_unwind(payload))
+}
