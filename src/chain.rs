@@ -3,7 +3,7 @@
 use std::panic::Location;
 
 use crate::Progress;
-use crate::broken::Broken;
+use crate::broken::{Broken, BrokenKind};
 use crate::core::{Accepts, Delivery, Flavor, Link, Shared};
 use crate::deferred::{self, Deferred};
 use crate::diagnostics;
@@ -61,7 +61,7 @@ impl<T: 'static, E: 'static, F: Flavor> IntoPromise<F> for Result<T, E> {
     type Error = E;
 
     fn settle_into(self, deferred: Deferred<T, E, Progress, F>) {
-        deferred.core().deliver(Delivery::Outcome(self));
+        deferred.core().deliver(Delivery::Outcome(self), Caller::Library);
     }
 
     fn subscribe<C: 'static>(self, context: C, run: fn(C, Delivery<T, E>)) -> Option<Link<F>>
@@ -86,7 +86,7 @@ where
 
     fn settle_into(self, deferred: Deferred<T, E, Progress, F>) {
         deferred.core().forget_source();
-        self.forward(deferred);
+        self.lead(deferred, Caller::Library);
     }
 
     fn subscribe<C: 'static>(mut self, context: C, run: fn(C, Delivery<T, E>)) -> Option<Link<F>>
@@ -232,22 +232,32 @@ where
     /// Promise::resolved(9).forward(deferred);
     /// promise.done(|n| assert_eq!(*n, 9));
     /// ```
-    pub fn forward(mut self, target: Deferred<T, E, Progress, F>)
+    #[track_caller]
+    pub fn forward(self, target: Deferred<T, E, Progress, F>)
+    where
+        F: Accepts<Deferred<T, E, Progress, F>>,
+    {
+        self.lead(target, Caller::User);
+    }
+
+    /// Has `target` adopt the outcome.
+    #[track_caller]
+    fn lead(mut self, target: Deferred<T, E, Progress, F>, caller: Caller)
     where
         F: Accepts<Deferred<T, E, Progress, F>>,
     {
         let core = target.core().clone();
         if self.core().address() == core.address() {
-            target.break_by(crate::BrokenKind::Cycle);
+            core.break_by(BrokenKind::Cycle, caller);
             return;
         }
         if let Some(delivery) = self.try_take() {
-            core.deliver(delivery);
+            core.deliver(delivery, caller);
             return;
         }
         self.spend();
         let continuation = <F as Accepts<Deferred<T, E, Progress, F>>>::continuation(target, |target, delivery| {
-            target.core().deliver(delivery);
+            target.core().deliver(delivery, Caller::Library);
         });
         let key = self.core().subscribe(continuation);
         core.adopt(self.core().link(key, false));
@@ -290,7 +300,7 @@ where
 /// Passes on what a function is not asked about. The function goes first, so that what it captured is gone when callbacks run.
 fn pass<C, T, E, F: Flavor>(f: C, delivery: Delivery<T, E>, deferred: &Deferred<T, E, Progress, F>) {
     trampoline::guard(|| drop(f));
-    deferred.core().deliver(delivery);
+    deferred.core().deliver(delivery, Caller::Library);
 }
 
 impl<T, P, F: Flavor> Promise<T, Broken, P, F>
@@ -327,7 +337,7 @@ where
         let run = |deferred: Deferred<T::Value, T::Error, Progress, F>, delivery: Delivery<T, Broken>| match delivery {
             Delivery::Outcome(Ok(inner)) => inner.settle_into(deferred),
             Delivery::Outcome(Err(broken)) | Delivery::Broken(broken) => {
-                deferred.core().deliver(Delivery::Broken(broken));
+                deferred.core().deliver(Delivery::Broken(broken), Caller::Library);
             }
         };
         let continuation = <F as Accepts<Deferred<T::Value, T::Error, Progress, F>>>::continuation(deferred, run);

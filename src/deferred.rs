@@ -4,7 +4,7 @@ use std::fmt;
 use std::panic::Location;
 
 use crate::Progress;
-use crate::broken::{Broken, BrokenKind};
+use crate::broken::Broken;
 use crate::core::{Accepts, Core, Flavor, Observer, State, Threaded};
 use crate::promise::Promise;
 use crate::trampoline::Caller;
@@ -16,7 +16,7 @@ use crate::trampoline::Caller;
 /// are producers of the same promise: a success callback and an error callback can own one each.
 ///
 /// When the last `Deferred` is dropped before one of them settled, the promise is rejected with
-/// [`BrokenKind::Abandoned`], which reads as the error type by `E: From<Broken>`. Nobody waits for a dead producer.
+/// [`BrokenKind::Abandoned`](crate::BrokenKind::Abandoned), which reads as the error type by `E: From<Broken>`. Nobody waits for a dead producer.
 ///
 /// It is `Send` and `Sync` where `T`, `E` and `P` are `Send`. [`local::Deferred`](crate::local::Deferred) is the same for one
 /// thread, where neither values nor callbacks need be `Send`.
@@ -335,11 +335,6 @@ impl<T, E, P, F: Flavor> Deferred<T, E, P, F> {
     /// Notifies on behalf of the library.
     pub(crate) fn notify_quietly(&self, progress: P) -> bool {
         self.core.notify(progress, Caller::Quiet)
-    }
-
-    /// Rejects on behalf of the library.
-    pub(crate) fn break_by(&self, kind: BrokenKind) -> bool {
-        self.core.break_by(kind, Caller::Library)
     }
 }
 

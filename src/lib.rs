@@ -1,4 +1,100 @@
-//! stub
+//! jQuery's `Deferred` for Rust: a value that is not there yet, with two ends.
+//!
+//! A [`Deferred`] settles it, from any callback and any thread. A [`Promise`] observes it: with callbacks, by chaining, and with
+//! `.await`, because it is a [`Future`]. [`when`](when()) aggregates many. A small [`EventLoop`] runs tasks, calls and timers; promises
+//! work without it under any executor.
+//!
+//! # Callbacks
+//!
+//! ```
+//! use deferral::Deferred;
+//!
+//! let (deferred, promise) = Deferred::<u32>::new();
+//!
+//! promise
+//!     .progress(|p| println!("{} of {}", p.done, p.total))
+//!     .done(|bytes| println!("{bytes} bytes"))
+//!     .fail(|broken| println!("failed: {broken}"))
+//!     .always(|_| println!("the spinner stops"));
+//!
+//! // Somewhere else, in a callback of some library: settling takes `&self`, and clones are producers of the same promise.
+//! let on_error = deferred.clone();
+//! let on_data = move |bytes| deferred.resolve(bytes);
+//! on_data(512);
+//! drop(on_error); // too late to matter
+//! ```
+//!
+//! # Chaining
+//!
+//! ```
+//! use deferral::{Deferred, Promise};
+//!
+//! let (deferred, text) = Deferred::<String>::new();
+//! let number: Promise<i64, String> = text
+//!     .map_err(|broken| broken.to_string())
+//!     .then(|text| text.trim().parse::<i64>().map_err(|error| error.to_string())) // a `Result` ...
+//!     .then(|n| Promise::resolved(n * 2)) // ... or another promise
+//!     .catch(|_| Ok(0));
+//! deferred.resolve(" 21 ".to_owned());
+//! number.done(|n| assert_eq!(*n, 42));
+//! ```
+//!
+//! # Awaiting
+//!
+//! ```
+//! use deferral::{Broken, Promise, when};
+//!
+//! # fn fetch(n: u32) -> Promise<u32> { Promise::resolved(n) }
+//! async fn sum() -> Result<u32, Broken> {
+//!     let first = fetch(1).await?;
+//!     let (second, third) = when((fetch(2), fetch(3))).await?;
+//!     Ok(first + second + third)
+//! }
+//! # assert_eq!(futures::executor::block_on(sum()).unwrap(), 6);
+//! ```
+//!
+//! # On a loop
+//!
+//! ```
+//! use deferral::{BrokenKind, EventLoop, sleep, spawn, timeout};
+//! use std::time::Duration;
+//!
+//! let event_loop = EventLoop::with_virtual_clock(); // `EventLoop::new()` outside of tests
+//! event_loop.run_until_complete(async {
+//!     let slow = spawn(async { sleep(Duration::from_secs(60)).await });
+//!     let late = timeout(Duration::from_secs(1), slow).await.unwrap_err();
+//!     assert_eq!(late.kind(), BrokenKind::TimedOut);
+//! });
+//! ```
+//!
+//! # What holds
+//!
+//! 1. **Settle once.** Of any number of settles and cancels, from any threads, exactly one wins and returns `true`.
+//! 2. **Never a hang.** A promise whose last `Deferred` is dropped is rejected ([`BrokenKind::Abandoned`]); so is what a dropped loop
+//!    owes ([`BrokenKind::LoopClosed`]). The error says where the promise was made.
+//! 3. **Observers borrow, the last consumer owns.** `done`, `fail` and `always` see `&T` or `&E` first, then each consumer
+//!    gets a clone, and the last the value itself: one consumer needs no `Clone`.
+//! 4. **Inline and in order.** Observers run before `resolve` returns, in the order of registration; on a settled promise at once.
+//!    Reports and the settle are seen in the order in which they were issued.
+//! 5. **Bounded stack.** Chains, hand-linked callbacks, recursion through `then`, and nested values may be a million deep.
+//! 6. **Nothing foreign under a lock.** No callback, waker, clone or drop of yours runs while the library holds one.
+//! 7. **No lost wake-up, no leak.** Any clone may be dropped at any time. Callbacks are dropped as soon as they have run or can no
+//!    longer run; a dropped aggregate lets go of its inputs.
+//! 8. **Dropping is not canceling.** A dropped promise is detached. `cancel()` is one more attempt to settle, and goes up a chain to
+//!    each source that has no other consumer.
+//! 9. **Panics stay where they belong.** A continuation, task or call that panics rejects its promise; an observer's panic comes out of
+//!    the call that settled, after all others were served, and never out of a drop.
+//! 10. **Loop order.** Calls run first in, first out; timers by deadline, ties in the order of their making; nothing starves.
+//! 11. **Any executor.** Only timers, `spawn` and `into_local` need the loop.
+//! 12. **Happens-before.** Everything before `resolve` is visible to every observer and consumer.
+//!
+//! The methods say the details.
+//!
+//! # Two flavors
+//!
+//! The types of this page are thread-safe: their callbacks are `Send`. [`local`] has the same for one thread, without that bound and
+//! without its cost; its page says when to take which.
+
 mod bridge;
 mod broken;
 mod chain;
@@ -12,8 +108,11 @@ mod promise;
 mod trampoline;
 pub mod when;
 
+/// The flavors of a promise, for generic code.
+///
+/// [`Deferred`] and [`Promise`] are one type each, with the flavor as their last parameter: [`Threaded`](flavor::Threaded) by
+/// default, [`Local`](flavor::Local) in [`local`]. Code that names one of the two never needs this module.
 pub mod flavor {
-    //! flavors
     pub use crate::core::{Accepts, Flavor, Local, Threaded};
 }
 
@@ -23,13 +122,30 @@ pub use chain::IntoPromise;
 pub use core::State;
 pub use deferred::Deferred;
 pub use promise::Promise;
-pub use when::{When, when};
+#[doc(inline)]
+pub use when::when;
 
-/// How far a piece of work has come.
+/// How far a piece of work has come: the progress of aggregates, and by default of every promise.
+///
+/// The two numbers mean what the producer says; aggregates count inputs.
+///
+/// # Examples
+///
+/// ```
+/// use deferral::{Progress, Promise, when};
+///
+/// let all = when([Promise::<u32>::resolved(1), Promise::resolved(2)]);
+/// all.progress(|p| assert_eq!(*p, Progress { done: 2, total: 2 }));
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Progress {
-    /// done
+    /// How much is done.
     pub done: u64,
-    /// total
+    /// How much there is to do, as far as it is known.
     pub total: u64,
 }
+
+/// Compiles the examples of the README.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -10,7 +10,7 @@ use futures::future::FusedFuture;
 
 use crate::Progress;
 use crate::broken::Broken;
-use crate::core::{Accepts, Core, Flavor, Observer, State, Threaded};
+use crate::core::{Accepts, Core, Delivery, Flavor, Observer, State, Threaded};
 use crate::deferred::{self, Deferred};
 use crate::diagnostics;
 use crate::list::Key;
@@ -346,7 +346,8 @@ impl<T, E, P, F: Flavor> Promise<T, E, P, F> {
     }
 
     /// Takes the outcome if it is here.
-    pub(crate) fn try_take(&mut self) -> Option<crate::core::Delivery<T, E>> {
+    #[track_caller]
+    pub(crate) fn try_take(&mut self) -> Option<Delivery<T, E>> {
         self.assert_unspent();
         let delivery = self.core.try_take();
         self.spent = delivery.is_some();

@@ -32,7 +32,8 @@ pub trait Work {
     fn work(&self);
 }
 
-/// A claim on somebody's work, of either flavor.
+/// A claim on somebody's work, of either flavor. It stands in hidden methods of a public trait, and cannot be named.
+#[allow(missing_debug_implementations)]
 pub enum Job {
     Shared(Arc<dyn Work>),
     Local(Rc<dyn Work>),

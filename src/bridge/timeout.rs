@@ -26,7 +26,9 @@ where
 {
     let (deferred, result) = deferred::pair(E::from, origin);
     result.core().set_aggregate();
-    let link = promise.subscribe(deferred.clone(), |deferred, delivery| deferred.core().deliver(delivery));
+    let link = promise.subscribe(deferred.clone(), |deferred, delivery| {
+        deferred.core().deliver(delivery, Caller::Library);
+    });
     let Some(link) = link else { return result };
     let expiry = timer().subscribe(deferred, |deferred, delivery| {
         // A timer that the loop did not live to see ends the timeout with it.

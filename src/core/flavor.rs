@@ -32,7 +32,7 @@ pub enum Local {}
 /// One function for both flavors:
 ///
 /// ```
-/// use deferral::flavor::{Accepts, Flavor};
+/// use deferral::flavor::Flavor;
 /// use deferral::{Broken, Progress, Promise, local};
 ///
 /// fn log<F: Flavor>(name: &'static str, promise: Promise<u32, Broken, Progress, F>) -> Promise<u32, Broken, Progress, F> {
@@ -40,8 +40,8 @@ pub enum Local {}
 ///     promise
 /// }
 ///
-/// log("shared", Promise::resolved(1));
-/// log("local", local::Promise::resolved(1));
+/// log("shared", Promise::<u32>::resolved(1));
+/// log("local", local::Promise::<u32>::resolved(1));
 /// ```
 #[diagnostic::on_unimplemented(message = "`{Self}` is not a flavor of promises")]
 pub trait Flavor: Sealed + Sized + 'static {

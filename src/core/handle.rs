@@ -108,7 +108,7 @@ impl<T, E, P, F: Flavor> Core<T, E, P, F> {
     }
 
     /// Settles with what a source delivered: whatever the promise followed has done its part.
-    pub(crate) fn deliver(&self, delivery: Delivery<T, E>) {
+    pub(crate) fn deliver(&self, delivery: Delivery<T, E>, caller: Caller) {
         match delivery {
             Delivery::Outcome(outcome) => {
                 let settled = self.with(|shared| {
@@ -116,11 +116,11 @@ impl<T, E, P, F: Flavor> Core<T, E, P, F> {
                     shared.settle(outcome)
                 });
                 if let Ok(action) = settled {
-                    self.perform(action, Caller::Library);
+                    self.perform(action, caller);
                 }
             }
             Delivery::Broken(broken) => {
-                self.break_with(broken, Caller::Library);
+                self.break_with(broken, caller);
             }
         }
     }

@@ -23,7 +23,7 @@ pub trait Machine: Sized + 'static {
 }
 
 /// The promises that one promise waits for.
-pub type Sources<F> = SmallVec<[<F as Flavor>::WeakSource; 1]>;
+pub(crate) type Sources<F> = SmallVec<[<F as Flavor>::WeakSource; 1]>;
 
 /// A promise that others wait for, whatever its types.
 pub trait Node<F: Flavor>: Work {

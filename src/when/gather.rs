@@ -54,11 +54,15 @@ impl<S, V, E, F: Flavor> Slots<S, V, E, F> {
 
 impl<S, V, E, F: Flavor> Input<S, V, E, F> {
     /// Fills a slot. The last one settles the aggregate.
-    pub(super) fn fill(&self, store: impl FnOnce(&mut S)) {
+    pub(super) fn fill<T>(&self, value: T, store: impl FnOnce(&mut S, T)) {
+        // What comes too late comes out again, and is dropped after unlocking.
+        let mut value = Some(value);
         self.update(|shared| {
             if let Some(slots) = &mut shared.slots {
-                store(slots);
-                shared.settled += 1;
+                if let Some(value) = value.take() {
+                    store(slots, value);
+                    shared.settled += 1;
+                }
             }
         });
     }
@@ -77,7 +81,7 @@ impl<S, V, E, F: Flavor> Input<S, V, E, F> {
     /// Fills a slot with a value, or ends the aggregate with an error.
     pub(super) fn arrive<T>(&self, delivery: Delivery<T, E>, store: impl FnOnce(&mut S, T)) {
         match delivery.value() {
-            Ok(value) => self.fill(|slots| store(slots, value)),
+            Ok(value) => self.fill(value, store),
             Err(rejection) => self.end(rejection),
         }
     }
@@ -98,7 +102,7 @@ impl<S, V, E, F: Flavor> Input<S, V, E, F> {
     fn end(&self, delivery: Delivery<V, E>) {
         let (core, slots) = self.0.with(|shared| (shared.deferred.core().clone(), shared.slots.take()));
         trampoline::guard(|| drop(slots));
-        core.deliver(delivery);
+        core.deliver(delivery, Caller::Library);
     }
 }
 

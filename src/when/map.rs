@@ -120,12 +120,13 @@ impl<I, C, U, E, F: Flavor> Shared<I, C, U, E, F> {
         self.over || self.deferred.state() != State::Pending
     }
 
-    /// One promise in flight less, one value more.
-    fn fill(&mut self, slot: usize, key: Key, value: U) {
+    /// One promise in flight less, one value more. A value that comes too late comes back, to be dropped after unlocking.
+    fn fill(&mut self, slot: usize, key: Key, value: U) -> Option<U> {
         self.in_flight.remove(key);
         self.settled += 1;
-        if let Some(empty) = self.slots.get_mut(slot) {
-            *empty = Some(value);
+        match self.slots.get_mut(slot) {
+            Some(empty) => empty.replace(value),
+            None => Some(value),
         }
     }
 
@@ -236,14 +237,14 @@ impl<I, C, U, E, F: Flavor> Flight<I, C, U, E, F> {
                     shared.in_flight.remove(self.key);
                     shared.deferred.core().clone()
                 });
-                core.deliver(rejection);
+                core.deliver(rejection, Caller::Library);
                 return self.stop();
             }
         };
-        let (core, action, complete) = self.shared.with(|shared| {
-            shared.fill(self.slot, self.key, value);
+        let (core, action, complete, _late) = self.shared.with(|shared| {
+            let late = shared.fill(self.slot, self.key, value);
             let (core, action) = shared.report();
-            (core, action, shared.complete())
+            (core, action, shared.complete(), late)
         });
         core.perform(action, Caller::Library);
         match complete {

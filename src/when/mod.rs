@@ -22,6 +22,9 @@
 //! assert!(!slow.resolve("too late"), "the loser was canceled");
 //! ```
 
+// The shares of inputs stand in bounds, but cannot be named: nobody prints them.
+#![allow(missing_debug_implementations)]
+
 mod gather;
 mod map;
 
@@ -274,9 +277,9 @@ where
             |input| (input, index),
             |(input, index), delivery| match delivery {
                 Delivery::Outcome(Ok(value)) => input.conclude(Delivery::Outcome(Ok(value))),
-                Delivery::Outcome(Err(error)) => input.fill(|slots| slots[index] = Some(error)),
+                Delivery::Outcome(Err(error)) => input.fill(error, |slots, error| slots[index] = Some(error)),
                 Delivery::Broken(broken) => match diagnostics::guard(|| E::from(broken.clone())) {
-                    Ok(error) => input.fill(|slots| slots[index] = Some(error)),
+                    Ok(error) => input.fill(error, |slots, error| slots[index] = Some(error)),
                     Err(payload) => {
                         diagnostics::discard(payload);
                         input.conclude(Delivery::Broken(broken));
@@ -351,7 +354,7 @@ where
             promise,
             |input| (input, index),
             |(input, index), delivery| match delivery {
-                Delivery::Outcome(result) => input.fill(|slots| slots[index] = Some(result)),
+                Delivery::Outcome(result) => input.fill(result, |slots, result| slots[index] = Some(result)),
                 Delivery::Broken(broken) => input.conclude(Delivery::Broken(broken)),
             },
         );
