@@ -61,7 +61,7 @@ impl<T: 'static, E: 'static, F: Flavor> IntoPromise<F> for Result<T, E> {
     type Error = E;
 
     fn settle_into(self, deferred: Deferred<T, E, Progress, F>) {
-        deferred.core().deliver(Delivery::Outcome(self), Caller::Library);
+        deferred.core().deliver_derived(Delivery::Outcome(self));
     }
 
     fn subscribe<C: 'static>(self, context: C, run: fn(C, Delivery<T, E>)) -> Option<Link<F>>
@@ -300,7 +300,7 @@ where
 /// Passes on what a function is not asked about. The function goes first, so that what it captured is gone when callbacks run.
 fn pass<C, T, E, F: Flavor>(f: C, delivery: Delivery<T, E>, deferred: &Deferred<T, E, Progress, F>) {
     trampoline::guard(|| drop(f));
-    deferred.core().deliver(delivery, Caller::Library);
+    deferred.core().deliver_derived(delivery);
 }
 
 impl<T, P, F: Flavor> Promise<T, Broken, P, F>
@@ -337,7 +337,7 @@ where
         let run = |deferred: Deferred<T::Value, T::Error, Progress, F>, delivery: Delivery<T, Broken>| match delivery {
             Delivery::Outcome(Ok(inner)) => inner.settle_into(deferred),
             Delivery::Outcome(Err(broken)) | Delivery::Broken(broken) => {
-                deferred.core().deliver(Delivery::Broken(broken), Caller::Library);
+                deferred.core().deliver_derived(Delivery::Broken(broken));
             }
         };
         let continuation = <F as Accepts<Deferred<T::Value, T::Error, Progress, F>>>::continuation(deferred, run);

@@ -117,6 +117,11 @@ impl<V> List<V> {
         self.remove(key)
     }
 
+    /// The entries, in no order.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &V> {
+        self.slots.iter().filter_map(|slot| slot.value.as_ref())
+    }
+
     /// Forgets the slots of an empty list, and gives back their memory once there were more than a few.
     fn clear(&mut self) {
         (self.first, self.last, self.free) = (NONE, NONE, NONE);

@@ -126,6 +126,15 @@ pub(crate) fn withdraw<F: Flavor>(source: &F::WeakSource, key: Key, cancel: bool
     }
 }
 
+/// Tells a source that may be gone that no cancel will come through its entry `key`.
+pub(crate) fn disclaim<F: Flavor>(source: &F::WeakSource, key: Key) {
+    if let Some(source) = F::upgrade(source) {
+        if source.disclaim(key) {
+            trampoline::defer(F::source_job(source));
+        }
+    }
+}
+
 impl Flavor for Threaded {
     type Cell<X: 'static> = Mutex<X>;
     type Ptr<X: 'static> = Arc<Mutex<X>>;

@@ -107,22 +107,22 @@ impl<T, E, P, F: Flavor> Core<T, E, P, F> {
         }
     }
 
-    /// Settles with what a source delivered: whatever the promise followed has done its part.
+    /// Settles with what a source delivered.
     pub(crate) fn deliver(&self, delivery: Delivery<T, E>, caller: Caller) {
         match delivery {
             Delivery::Outcome(outcome) => {
-                let settled = self.with(|shared| {
-                    shared.forget_source();
-                    shared.settle(outcome)
-                });
-                if let Ok(action) = settled {
-                    self.perform(action, caller);
-                }
+                self.settle(outcome, caller);
             }
             Delivery::Broken(broken) => {
                 self.break_with(broken, caller);
             }
         }
+    }
+
+    /// The same for a derived promise, whose one source has delivered and needs not be left.
+    pub(crate) fn deliver_derived(&self, delivery: Delivery<T, E>) {
+        self.forget_source();
+        self.deliver(delivery, Caller::Library);
     }
 
     pub(crate) fn notify(&self, report: P, caller: Caller) -> bool {
@@ -275,12 +275,12 @@ impl<T, E, P, F: Flavor> Core<T, E, P, F> {
     where
         F: Accepts<Shared<T, E, P, F>>,
     {
-        Link { source: <F as Accepts<Shared<T, E, P, F>>>::source(&self.0), key, private }
+        Link { source: <F as Accepts<Shared<T, E, P, F>>>::source(&self.0), key, private, claims: true }
     }
 
-    /// The one source that this promise has followed so far has delivered.
+    /// The one source of a derived promise has delivered, and needs not be left.
     pub(crate) fn forget_source(&self) {
-        self.with(|shared| shared.forget_source());
+        self.with(|shared| shared.links.clear());
     }
 
     /// Notes what this promise follows, so that a cancel gets there.
@@ -297,6 +297,11 @@ impl<T, E, P, F: Flavor> Core<T, E, P, F> {
     pub(crate) fn adopt(&self, link: Link<F>) {
         let source = link.source.clone();
         self.follow(smallvec![link]);
+        self.break_ring(source);
+    }
+
+    /// Rejects this promise with kind `Cycle` if `source`, which it has been noted to follow, waits for it.
+    pub(crate) fn break_ring(&self, source: F::WeakSource) {
         if self.with(|shared| shared.is_followed()) && self.is_upstream_of(source) {
             self.break_by(BrokenKind::Cycle, Caller::Library);
         }

@@ -38,6 +38,8 @@ enum Step<T: 'static, E: 'static, P: 'static, F: Flavor> {
     Cancel(Cancelers<F>),
     /// Leave the consumers of what this promise followed.
     Unfollow(Links<F>, bool),
+    /// Tell the sources that no cancel will come from here.
+    Disclaim(SmallVec<[(F::WeakSource, Key); 1]>),
     /// Drop what can no longer run.
     Scrap(Cancelers<F>, Listeners<P, F>, Observers<T, E, F>),
     /// Make the error of a rejection by the library.
@@ -59,14 +61,7 @@ impl<T: 'static, E: 'static, P: 'static, F: Flavor> Shared<T, E, P, F> {
             return step;
         }
         if self.state == State::Pending {
-            if self.rights == 0 && !self.cancelers.is_empty() {
-                // Nobody is left who could cancel.
-                return Step::Scrap(mem::take(&mut self.cancelers), SmallVec::new(), SmallVec::new());
-            }
-            if self.is_idle_aggregate() {
-                return Step::Unfollow(mem::take(&mut self.links), false);
-            }
-            return self.finish(loan);
+            return self.advance_pending(loan);
         }
         if !self.cancelers.is_empty() && self.canceled {
             return Step::Cancel(mem::take(&mut self.cancelers));
@@ -79,6 +74,20 @@ impl<T: 'static, E: 'static, P: 'static, F: Flavor> Shared<T, E, P, F> {
             return Step::Scrap(mem::take(&mut self.cancelers), listeners, SmallVec::new());
         }
         self.advance_outcome(loan)
+    }
+
+    fn advance_pending(&mut self, loan: &mut Loan<T, E, P, F>) -> Step<T, E, P, F> {
+        if self.is_idle_aggregate() {
+            return Step::Unfollow(mem::take(&mut self.links), false);
+        }
+        if self.can_be_canceled() {
+            return self.finish(loan);
+        }
+        if !self.cancelers.is_empty() {
+            return Step::Scrap(mem::take(&mut self.cancelers), SmallVec::new(), SmallVec::new());
+        }
+        let sources = self.disclaim_sources();
+        if sources.is_empty() { self.finish(loan) } else { Step::Disclaim(sources) }
     }
 
     /// Reports come first: what was notified before the settle is told before it.
@@ -117,8 +126,8 @@ impl<T: 'static, E: 'static, P: 'static, F: Flavor> Shared<T, E, P, F> {
         while let Some(consumer) = self.consumers.pop() {
             match consumer {
                 Consumer::Waker(waker) => loan.wakers.push(waker),
-                Consumer::Continuation(continuation) => {
-                    if let Some(step) = self.deliver(continuation, loan) {
+                Consumer::Continuation { run, .. } => {
+                    if let Some(step) = self.deliver(run, loan) {
                         return step;
                     }
                 }
@@ -190,6 +199,10 @@ impl<T: 'static, E: 'static, P: 'static, F: Flavor> Machine for Shared<T, E, P, 
         action == Action::Run
     }
 
+    fn disclaim<L: Lock<Inner = Self>>(cell: &L, key: Key) -> bool {
+        cell.with(|shared| shared.disclaim(key)) == Action::Run
+    }
+
     fn upstream(&self) -> Sources<F> {
         self.sources()
     }
@@ -220,6 +233,11 @@ fn serve<T, E, P, F: Flavor>(step: Step<T, E, P, F>, loan: &mut Loan<T, E, P, F>
             }
         }
         Step::Unfollow(links, cancel) => unfollow(links, cancel),
+        Step::Disclaim(sources) => {
+            for (source, key) in sources {
+                flavor::disclaim::<F>(&source, key);
+            }
+        }
         Step::Scrap(cancelers, listeners, observers) => {
             cancelers.into_iter().for_each(scrap);
             listeners.into_iter().for_each(scrap);
@@ -253,7 +271,7 @@ fn scrap<X>(foreign: X) {
 
 /// Leaves the sources of a promise that needs them no more.
 pub(crate) fn unfollow<F: Flavor>(links: Links<F>, cancel: bool) {
-    for Link { source, key, private } in links {
+    for Link { source, key, private, .. } in links {
         flavor::withdraw::<F>(&source, key, cancel || private);
     }
 }

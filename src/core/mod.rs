@@ -85,5 +85,6 @@ pub use self::flavor::{Accepts, Flavor, Local, Threaded};
 pub(crate) use self::handle::Core;
 pub(crate) use self::lend::unfollow;
 pub(crate) use self::lock::Lock;
+pub(crate) use self::node::{Machine, Sources};
 pub use self::state::State;
 pub(crate) use self::state::{Action, Delivery, Link, Links, Observer, Shared};

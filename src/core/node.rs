@@ -18,6 +18,8 @@ pub trait Machine: Sized + 'static {
     fn run<L: Lock<Inner = Self>>(cell: &L);
     /// Takes out the entry of a consumer that lost interest; `true` obliges the caller to have the machine run.
     fn withdraw<L: Lock<Inner = Self>>(cell: &L, key: Key, cancel: bool) -> bool;
+    /// Notes that no cancel will come from a follower; `true` obliges as above.
+    fn disclaim<L: Lock<Inner = Self>>(cell: &L, key: Key) -> bool;
     /// What this promise waits for.
     fn upstream(&self) -> Sources<Self::Flavor>;
 }
@@ -28,6 +30,7 @@ pub(crate) type Sources<F> = SmallVec<[<F as Flavor>::WeakSource; 1]>;
 /// A promise that others wait for, whatever its types.
 pub trait Node<F: Flavor>: Work {
     fn withdraw(&self, key: Key, cancel: bool) -> bool;
+    fn disclaim(&self, key: Key) -> bool;
     fn upstream(&self) -> Sources<F>;
     // Two methods, and no upcast: that needs a compiler newer than the oldest one we support.
     fn into_work(self: Arc<Self>) -> Arc<dyn Work>;
@@ -43,6 +46,10 @@ impl<L: Lock<Inner: Machine> + 'static> Work for L {
 impl<L: Lock<Inner: Machine<Flavor = F>> + 'static, F: Flavor> Node<F> for L {
     fn withdraw(&self, key: Key, cancel: bool) -> bool {
         L::Inner::withdraw(self, key, cancel)
+    }
+
+    fn disclaim(&self, key: Key) -> bool {
+        L::Inner::disclaim(self, key)
     }
 
     fn upstream(&self) -> Sources<F> {

@@ -86,7 +86,11 @@ pub(crate) enum Observer<T: 'static, E: 'static, F: Flavor> {
 
 /// Who gets the outcome: the code of a `then` or an aggregate, or a task that awaits.
 pub(crate) enum Consumer<T: 'static, E: 'static, F: Flavor> {
-    Continuation(F::Continuation<Delivery<T, E>>),
+    Continuation {
+        run: F::Continuation<Delivery<T, E>>,
+        /// Whether a cancel may still come from the follower.
+        claims: bool,
+    },
     Waker(Waker),
 }
 
@@ -96,6 +100,8 @@ pub struct Link<F: Flavor> {
     pub(crate) key: Key,
     /// Nobody but the follower ever knew the source: it is canceled with the entry in any case.
     pub(crate) private: bool,
+    /// Whether the source counts on a cancel from here.
+    pub(crate) claims: bool,
 }
 
 pub(crate) type Links<F> = SmallVec<[Link<F>; 1]>;
@@ -129,6 +135,8 @@ pub struct Shared<T: 'static, E: 'static, P: 'static, F: Flavor> {
     pub(super) producers: usize,
     /// The number of those that may still take the outcome: promises, and continuations in `consumers`.
     pub(super) rights: usize,
+    /// The number of those among them that cannot cancel: continuations whose own promises nobody holds.
+    pub(super) silent: usize,
     pub(super) outcome: Outcome<T, E>,
     pub(super) observers: Observers<T, E, F>,
     pub(super) consumers: List<Consumer<T, E, F>>,
@@ -149,6 +157,7 @@ impl<T: 'static, E: 'static, P: 'static, F: Flavor> Shared<T, E, P, F> {
             lender: None,
             producers: 1,
             rights: 1,
+            silent: 0,
             outcome: Outcome::Absent,
             observers: SmallVec::new(),
             consumers: List::new(),
@@ -174,18 +183,35 @@ impl<T: 'static, E: 'static, P: 'static, F: Flavor> Shared<T, E, P, F> {
             return true;
         }
         if self.state == State::Pending {
-            return self.rights == 0 && (!self.cancelers.is_empty() || self.is_idle_aggregate());
+            return !self.can_be_canceled() && (!self.cancelers.is_empty() || self.claims() || self.is_idle_aggregate());
         }
         !self.observers.is_empty()
             || !self.consumers.is_empty()
             || !self.cancelers.is_empty()
             || !self.links.is_empty()
             || self.reports.as_ref().is_some_and(|r| r.has_listeners())
-            || match self.outcome {
-                Outcome::Broken(_) => self.rights > 0,
-                Outcome::Present(_) => self.is_deserted(),
-                _ => self.is_deserted() && self.reports.is_some(),
-            }
+            || (self.rights > 0 && matches!(self.outcome, Outcome::Broken(_)))
+            || (self.is_deserted() && (self.reports.is_some() || matches!(self.outcome, Outcome::Present(_))))
+    }
+
+    /// Whether anybody is left who could cancel, here or at the end of a chain.
+    pub(super) fn can_be_canceled(&self) -> bool {
+        self.rights > self.silent
+    }
+
+    /// Whether a source still counts on a cancel from here.
+    fn claims(&self) -> bool {
+        self.links.iter().any(|link| link.claims)
+    }
+
+    /// The sources that need no longer count on a cancel from here: nobody is left who could.
+    pub(super) fn disclaim_sources(&mut self) -> SmallVec<[(F::WeakSource, Key); 1]> {
+        let claiming = self.links.iter_mut().filter(|link| link.claims);
+        let silenced = claiming.map(|link| {
+            link.claims = false;
+            (link.source.clone(), link.key)
+        });
+        silenced.collect()
     }
 
     /// An aggregate whose outcome nobody wants, with inputs to let go of.
@@ -256,8 +282,18 @@ impl<T: 'static, E: 'static, P: 'static, F: Flavor> Shared<T, E, P, F> {
 
     /// Registers a continuation. It takes over the right of the promise that it was made from.
     pub(super) fn consume(&mut self, continuation: F::Continuation<Delivery<T, E>>) -> (Key, Action) {
-        let key = self.consumers.push(Consumer::Continuation(continuation));
+        let key = self.consumers.push(Consumer::Continuation { run: continuation, claims: true });
         (key, self.claim())
+    }
+
+    /// Nobody can cancel the follower `key` any more, and so nobody this promise through it.
+    pub(super) fn disclaim(&mut self, key: Key) -> Action {
+        if let Some(Consumer::Continuation { claims, .. }) = self.consumers.get_mut(key) {
+            if mem::replace(claims, false) {
+                self.silent += 1;
+            }
+        }
+        self.claim()
     }
 
     /// Puts a waker where the lender will find it. Gives back what the caller has to drop; `Err` if the outcome is here by now.
@@ -334,6 +370,9 @@ impl<T: 'static, E: 'static, P: 'static, F: Flavor> Shared<T, E, P, F> {
     pub(super) fn release(&mut self, key: Key, cancel: bool) -> (Option<Consumer<T, E, F>>, Action) {
         let entry = self.consumers.remove(key);
         self.rights -= 1;
+        if matches!(entry, Some(Consumer::Continuation { claims: false, .. })) {
+            self.silent -= 1;
+        }
         let canceled = if cancel && self.rights == 0 { self.cancel() } else { None };
         (entry, canceled.unwrap_or_else(|| self.claim()))
     }
@@ -363,13 +402,6 @@ impl<T: 'static, E: 'static, P: 'static, F: Flavor> Shared<T, E, P, F> {
         }
         self.links.extend(links);
         (self.claim(), SmallVec::new(), false)
-    }
-
-    /// The one source has delivered, and needs not be left. Of several, the others do.
-    pub(super) fn forget_source(&mut self) {
-        if self.links.len() == 1 {
-            self.links.clear();
-        }
     }
 
     /// Whether anything but a task waits for this promise: only then can it be part of a ring.

@@ -5,7 +5,7 @@ use std::panic::Location;
 use crate::Progress;
 use crate::broken::Broken;
 use crate::chain::IntoPromise;
-use crate::core::{Accepts, Action, Core, Delivery, Flavor, Link, Links, Lock, State, unfollow};
+use crate::core::{Accepts, Action, Core, Delivery, Flavor, Link, Links, Lock, Machine, Sources, State, unfollow};
 use crate::deferred::{self, Deferred};
 use crate::diagnostics;
 use crate::list::{Key, List};
@@ -13,13 +13,15 @@ use crate::promise::Promise;
 use crate::trampoline::{self, Caller};
 
 /// Where the items come from, and what makes promises of them.
-struct Source<I, C> {
+#[doc(hidden)]
+pub struct Source<I, C> {
     items: I,
     f: C,
 }
 
 /// What the promises in flight share, behind a lock of its own. Where both are held, it is taken before the lock of the promise.
-struct Shared<I, C, U: 'static, E: 'static, F: Flavor> {
+#[doc(hidden)]
+pub struct Shared<I: 'static, C: 'static, U: 'static, E: 'static, F: Flavor> {
     /// Out while somebody starts promises, which one thread does at a time.
     source: Option<Source<I, C>>,
     limit: usize,
@@ -79,7 +81,9 @@ where
     I: IntoIterator<IntoIter: 'static>,
     C: FnMut(I::Item) -> R + 'static,
     R: IntoPromise<F, Error: From<Broken>>,
-    F: Flavor + Accepts<Flight<I::IntoIter, C, R::Value, R::Error, F>>,
+    F: Flavor
+        + Accepts<Flight<I::IntoIter, C, R::Value, R::Error, F>>
+        + Accepts<Shared<I::IntoIter, C, R::Value, R::Error, F>>,
 {
     assert!(limit > 0, "`when::map` with a limit of 0 would never start anything: allow at least 1 in flight");
     let (deferred, promise) = deferred::pair(R::Error::from, Location::caller());
@@ -95,9 +99,10 @@ where
         deferred,
     });
     // Not a share of any one promise: it serves to start the first ones, and to stop them all.
-    let whole = Flight { shared, slot: 0, key: Key::DANGLING };
-    // A cancel does not find the promises in flight by links, of which there would be one for every item ever started.
-    promise.core().on_cancel(F::continuation(whole.of(0, Key::DANGLING), |whole, ()| whole.stop()));
+    let whole = Flight::<_, _, _, _, F> { shared, slot: 0, key: Key::DANGLING };
+    // The promises in flight are followed through one link to what they share: of their own there would be one for every item.
+    let source = <F as Accepts<Shared<I::IntoIter, C, R::Value, R::Error, F>>>::source(&whole.shared);
+    promise.core().follow(std::iter::once(Link { source, key: Key::DANGLING, private: false, claims: false }).collect());
     whole.start();
     promise
 }
@@ -135,8 +140,7 @@ impl<I, C, U, E, F: Flavor> Shared<I, C, U, E, F> {
         if !self.over || self.settled < self.slots.len() {
             return None;
         }
-        let values = std::mem::take(&mut self.slots).into_iter().flatten().collect();
-        Some((self.deferred.core().clone(), values))
+        Some((self.deferred.core().clone(), super::all_present(std::mem::take(&mut self.slots))))
     }
 
     fn report(&mut self) -> (Core<Vec<U>, E, Progress, F>, Action) {
@@ -145,6 +149,39 @@ impl<I, C, U, E, F: Flavor> Shared<I, C, U, E, F> {
         let action = core.queue_report(Progress { done: self.settled as u64, total: total as u64 });
         (core, action)
     }
+}
+
+/// What the promise of `map` follows, in the place of the promises in flight.
+impl<I: 'static, C: 'static, U, E, F: Flavor> Machine for Shared<I, C, U, E, F> {
+    type Flavor = F;
+
+    fn run<L: Lock<Inner = Self>>(_: &L) {}
+
+    fn withdraw<L: Lock<Inner = Self>>(cell: &L, _: Key, cancel: bool) -> bool {
+        if cancel {
+            stop(cell);
+        }
+        false
+    }
+
+    fn upstream(&self) -> Sources<F> {
+        self.in_flight.iter().flatten().map(|link| link.source.clone()).collect()
+    }
+}
+
+/// The outcome is decided: nothing more is started, and what is in flight is not needed.
+fn stop<I: 'static, C: 'static, U: 'static, E: 'static, F: Flavor>(cell: &impl Lock<Inner = Shared<I, C, U, E, F>>) {
+    let (source, slots, links) = cell.with(|shared| {
+        shared.over = true;
+        let mut links = Links::<F>::new();
+        while let Some(link) = shared.in_flight.pop() {
+            links.extend(link);
+        }
+        (shared.source.take(), std::mem::take(&mut shared.slots), links)
+    });
+    trampoline::guard(|| drop(source));
+    trampoline::guard(|| drop(slots));
+    unfollow(links, true);
 }
 
 impl<I, C, U, E, F: Flavor> Flight<I, C, U, E, F> {
@@ -185,20 +222,26 @@ impl<I, C, U, E, F: Flavor> Flight<I, C, U, E, F> {
 
     /// Notes the link to a promise that was started, and puts the source back.
     fn resume(&self, source: Source<I, C>, key: Key, link: Option<Link<F>>) {
-        let late = self.shared.with(|shared| {
-            if let (Some(link), Some(noted)) = (link, shared.in_flight.get_mut(key)) {
-                *noted = Some(link);
+        let followed = link.as_ref().map(|link| link.source.clone());
+        let (core, late) = self.shared.with(|shared| {
+            let mut link = link;
+            if let Some(noted) = shared.in_flight.get_mut(key) {
+                *noted = link.take();
             }
+            let core = shared.deferred.core().clone();
             if !shared.is_decided() {
                 shared.source = Some(source);
-                return None;
+                return (core, None);
             }
-            Some(source)
+            (core, Some((source, link)))
         });
-        if late.is_some() {
+        if let Some((source, link)) = late {
             // The outcome was decided while the promise was being started, by who could not find its link.
-            trampoline::guard(|| drop(late));
+            trampoline::guard(|| drop(source));
+            unfollow(link.into_iter().collect::<Links<F>>(), true);
             self.stop();
+        } else if let Some(followed) = followed {
+            core.break_ring(followed);
         }
     }
 
@@ -255,18 +298,7 @@ impl<I, C, U, E, F: Flavor> Flight<I, C, U, E, F> {
         }
     }
 
-    /// The outcome is decided: nothing more is started, and what is in flight is not needed.
     fn stop(&self) {
-        let (source, slots, links) = self.shared.with(|shared| {
-            shared.over = true;
-            let mut links = Links::<F>::new();
-            while let Some(link) = shared.in_flight.pop() {
-                links.extend(link);
-            }
-            (shared.source.take(), std::mem::take(&mut shared.slots), links)
-        });
-        trampoline::guard(|| drop(source));
-        trampoline::guard(|| drop(slots));
-        unfollow(links, true);
+        stop(&*self.shared);
     }
 }

@@ -137,7 +137,10 @@ const FULL: &str = "a finished aggregate is full";
 
 /// The values of an aggregate whose slots are all filled.
 fn all_present<T>(slots: Vec<Option<T>>) -> Vec<T> {
-    slots.into_iter().flatten().collect()
+    // A `collect` could not know their number, and would grow.
+    let mut values = Vec::with_capacity(slots.len());
+    values.extend(slots.into_iter().flatten());
+    values
 }
 
 /// The same, as the outcome of an aggregate.

@@ -1,5 +1,6 @@
 //! What the tests share: logs, wakers and values that count what happens to them, a watchdog, and threads with a small stack.
 
+use deferral::{Broken, BrokenKind};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::pin::Pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -145,4 +146,39 @@ fn within<R: Send + 'static>(thread: std::thread::Builder, f: impl FnOnce() -> R
     });
     assert!(ended.recv_timeout(LIMIT).is_ok(), "the test hangs");
     thread.unwrap().join().unwrap().unwrap_or_else(|payload| resume_unwind(payload))
+}
+
+impl Log {
+    /// A callback that adds an entry.
+    pub(crate) fn entry<S: ToString>(&self, text: S) -> impl FnOnce() + Send + use<S> {
+        let (log, text) = (self.clone(), text.to_string());
+        move || log.add(text)
+    }
+}
+
+/// The kind of an end that the library made.
+pub(crate) fn kind_of<T>(outcome: Result<T, Broken>) -> BrokenKind {
+    match outcome {
+        Ok(_) => panic!("the promise is resolved"),
+        Err(broken) => broken.kind(),
+    }
+}
+
+/// The output of a future that is ready at its first poll.
+#[track_caller]
+pub(crate) fn ready<F: Future + Unpin>(mut future: F) -> F::Output {
+    match poll_once(&mut future) {
+        Poll::Ready(output) => output,
+        Poll::Pending => panic!("the future is not ready"),
+    }
+}
+
+/// A value whose clone panics.
+#[derive(Debug)]
+pub(crate) struct CloneBomb;
+
+impl Clone for CloneBomb {
+    fn clone(&self) -> Self {
+        panic!("no copies");
+    }
 }
