@@ -30,7 +30,7 @@ use crate::trampoline::{self, Caller};
     label = "a `Result` or a promise is expected here",
     note = "return `Ok(value)`, `Err(error)` or a promise; a thread-safe promise becomes a local one by `into_local()`"
 )]
-pub trait IntoPromise<F: Flavor = crate::core::Threaded>: Sealed<F> {
+pub trait IntoPromise<F: Flavor = crate::core::Threaded>: Sealed<F> + Sized {
     /// What it resolves with.
     type Value: 'static;
     /// What it is rejected with.
@@ -45,6 +45,10 @@ pub trait IntoPromise<F: Flavor = crate::core::Threaded>: Sealed<F> {
     fn subscribe<C: 'static>(self, context: C, run: fn(C, Delivery<Self::Value, Self::Error>)) -> Option<Link<F>>
     where
         F: Accepts<C>;
+
+    /// The same, unless it is a promise that has given its outcome already: then it panics.
+    #[doc(hidden)]
+    fn checked(self) -> Self;
 
     /// Ends it without asking for the outcome, and cancels it if nobody else can.
     #[doc(hidden)]
@@ -70,6 +74,10 @@ impl<T: 'static, E: 'static, F: Flavor> IntoPromise<F> for Result<T, E> {
     {
         run(context, Delivery::Outcome(self));
         None
+    }
+
+    fn checked(self) -> Self {
+        self
     }
 
     fn disown(self) {}
@@ -100,6 +108,11 @@ where
         self.spend();
         let key = self.core().subscribe(<F as Accepts<C>>::continuation(context, run));
         Some(self.core().link(key, false))
+    }
+
+    fn checked(self) -> Self {
+        self.assert_unspent();
+        self
     }
 
     fn disown(self) {
@@ -291,7 +304,7 @@ fn settle_by<R, F: Flavor>(f: impl FnOnce() -> R, deferred: Deferred<R::Value, R
 where
     R: IntoPromise<F>,
 {
-    match diagnostics::guard(f) {
+    match diagnostics::guard(|| f().checked()) {
         Ok(outcome) => outcome.settle_into(deferred),
         Err(payload) => deferred.core().break_by_panic(payload, Caller::Library),
     }
@@ -335,7 +348,7 @@ where
         self.spend();
         let (deferred, promise) = deferred::pair(T::Error::from, Location::caller());
         let run = |deferred: Deferred<T::Value, T::Error, Progress, F>, delivery: Delivery<T, Broken>| match delivery {
-            Delivery::Outcome(Ok(inner)) => inner.settle_into(deferred),
+            Delivery::Outcome(Ok(inner)) => settle_by(|| inner, deferred),
             Delivery::Outcome(Err(broken)) | Delivery::Broken(broken) => {
                 deferred.core().deliver_derived(Delivery::Broken(broken));
             }

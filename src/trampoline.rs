@@ -5,8 +5,10 @@
 //!
 //! - What the library itself settles (the promise of a `then`, an aggregate) is *deferred* to the frame at work, which runs it
 //!   before it returns. It costs no stack, however long the chain.
-//! - What user code does inside a callback (a settle, a notify, a cancel, a registration, a drop) nests, and is done when its call
-//!   returns, up to [`DEPTH`] frames. What nests deeper is run by the outermost frame.
+//! - What user code does inside a callback (a settle, a notify, a cancel, a registration) nests, and is done when its call returns,
+//!   up to [`CALLS`] of them. What nests deeper is run by the outermost frame.
+//! - So does what a drop brings about, up to [`FRAMES`] in all. Beyond that it is deferred to the frame at work, like all that the
+//!   library does by itself: however many drops stand between two calls, they take nothing of what the calls may nest.
 //!
 //! The first panic of a callback is kept until the outermost frame ends. If user code opened that frame, the panic resumes there;
 //! if a drop or the loop did, it is reported.
@@ -23,8 +25,11 @@ use std::sync::Arc;
 
 use crate::diagnostics::{self, Payload};
 
-/// How many frames nest. The guarantee is sixteen settles by user code; a drop may stand between each two.
-const DEPTH: usize = 32;
+/// How many frames nest that user code has called for. The guarantee is sixteen settles; a registration may stand between each two.
+const CALLS: usize = 32;
+
+/// How many frames nest before those of drops and polls are deferred.
+const FRAMES: usize = 32;
 
 /// Something that has work to do and knows what it is.
 pub trait Work {
@@ -61,6 +66,8 @@ pub(crate) enum Caller {
 
 struct Trampoline {
     depth: usize,
+    /// How many of the open frames user code has called for.
+    calls: usize,
     /// What the frame at work has to run before it returns.
     current: VecDeque<Job>,
     /// The same of the frames below it, for those that had something queued when the next one opened.
@@ -72,7 +79,14 @@ struct Trampoline {
 
 impl Trampoline {
     const fn new() -> Self {
-        Trampoline { depth: 0, current: VecDeque::new(), suspended: Vec::new(), overflow: VecDeque::new(), panic: None }
+        Trampoline {
+            depth: 0,
+            calls: 0,
+            current: VecDeque::new(),
+            suspended: Vec::new(),
+            overflow: VecDeque::new(),
+            panic: None,
+        }
     }
 }
 
@@ -101,7 +115,7 @@ pub(crate) fn run(caller: Caller, job: Job) {
     }
 }
 
-/// Runs `job` now, inside a frame of its own, or leaves it to the outermost frame if too many are open.
+/// Runs `job` now, inside a frame of its own, or leaves it to an open frame if there are too many.
 ///
 /// # Panics
 ///
@@ -109,11 +123,17 @@ pub(crate) fn run(caller: Caller, job: Job) {
 fn enter(caller: Caller, job: Job) {
     let mut job = Some(job);
     let opened = with(|t| {
-        if t.depth == DEPTH {
+        let call = caller == Caller::User;
+        if call && t.calls == CALLS {
             t.overflow.extend(job.take());
             return None;
         }
+        if !call && t.depth >= FRAMES {
+            t.current.extend(job.take());
+            return None;
+        }
         t.depth += 1;
+        t.calls += usize::from(call);
         let suspend = !t.current.is_empty();
         if suspend {
             let waiting = mem::take(&mut t.current);
@@ -128,6 +148,7 @@ fn enter(caller: Caller, job: Job) {
     }
     let panic = with(|t| {
         t.depth -= 1;
+        t.calls -= usize::from(caller == Caller::User);
         if suspended {
             t.current = t.suspended.pop().unwrap_or_default();
         }

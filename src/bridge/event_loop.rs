@@ -155,7 +155,7 @@ impl EventLoop {
     /// ```
     #[track_caller]
     pub fn call_later<R: 'static>(&self, delay: Duration, f: impl FnOnce() -> R + 'static) -> local::Promise<R> {
-        owed::call_at(&self.local, owed::deadline(&self.local, delay), f, Location::caller())
+        owed::call_at(&self.local, owed::timer(self.local.remote(), delay, false), f, Location::caller())
     }
 
     /// Schedules a call for `deadline`, by the loop's clock ([`Handle::now`]): the promise tells what it returns.
@@ -175,7 +175,7 @@ impl EventLoop {
     /// ```
     #[track_caller]
     pub fn call_at<R: 'static>(&self, deadline: Instant, f: impl FnOnce() -> R + 'static) -> local::Promise<R> {
-        owed::call_at(&self.local, Some(deadline), f, Location::caller())
+        owed::call_at(&self.local, Some(self.local.remote().timer(deadline, false)), f, Location::caller())
     }
 
     /// Runs the loop until `future` is ready, and returns its output.

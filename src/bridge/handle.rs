@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use super::{owed, timeout};
 use crate::broken::Broken;
 use crate::core::{Accepts, Threaded};
-use crate::event_loop::{Local, Remote};
+use crate::event_loop::{Local, Remote, Timer};
 use crate::list::Key;
 use crate::promise::Promise;
 
@@ -99,7 +99,7 @@ impl Handle {
     /// ```
     #[track_caller]
     pub fn call_later<R: Send + 'static>(&self, delay: Duration, f: impl FnOnce() -> R + Send + 'static) -> Promise<R> {
-        self.call_by(self.now().checked_add(delay), f)
+        self.call_by(owed::timer(&self.remote, delay, false), f)
     }
 
     /// Schedules a call for `deadline`; see [`EventLoop::call_at`](crate::EventLoop::call_at).
@@ -116,17 +116,13 @@ impl Handle {
     /// ```
     #[track_caller]
     pub fn call_at<R: Send + 'static>(&self, deadline: Instant, f: impl FnOnce() -> R + Send + 'static) -> Promise<R> {
-        self.call_by(Some(deadline), f)
+        self.call_by(Some(self.remote.timer(deadline, false)), f)
     }
 
     #[track_caller]
-    fn call_by<R: Send + 'static>(
-        &self,
-        deadline: Option<Instant>,
-        f: impl FnOnce() -> R + Send + 'static,
-    ) -> Promise<R> {
+    fn call_by<R: Send + 'static>(&self, timer: Option<Timer>, f: impl FnOnce() -> R + Send + 'static) -> Promise<R> {
         let (owed, promise) = owed::owe(Location::caller());
-        self.schedule(promise, Local::cancel_call, move |local| local.call_at(deadline, owed.call(f)))
+        self.schedule(promise, Local::cancel_call, move |local| local.call_at(timer, owed.call(f)))
     }
 
     /// Resolves after `duration`, by the loop's clock; see [`sleep`](crate::sleep()).
@@ -174,9 +170,9 @@ impl Handle {
     {
         let origin = Location::caller();
         let timer = || {
-            let deadline = self.now().checked_add(duration);
+            let timer = owed::timer(&self.remote, duration, true);
             let (owed, expiry) = owed::owe(origin);
-            self.schedule(expiry, Local::cancel_call, move |local| local.call_late(deadline, owed.call(|| ())))
+            self.schedule(expiry, Local::cancel_call, move |local| local.call_at(timer, owed.call(|| ())))
         };
         timeout::timeout(promise, timer, origin)
     }

@@ -110,7 +110,8 @@ where
 /// ```
 #[track_caller]
 pub fn sleep(duration: Duration) -> local::Promise<()> {
-    owed::sleep(&running("`sleep`"), duration, Location::caller())
+    let local = running("`sleep`");
+    owed::sleep(&local, owed::timer(local.remote(), duration, false), Location::caller())
 }
 
 /// Gives `promise` until `duration` has passed: settles as it does, or is rejected with kind
@@ -145,5 +146,5 @@ where
 {
     let local = running("`timeout`");
     let origin = Location::caller();
-    timeout::timeout(promise, || owed::expiry(&local, duration, origin), origin)
+    timeout::timeout(promise, || owed::sleep(&local, owed::timer(local.remote(), duration, true), origin), origin)
 }

@@ -4,7 +4,7 @@ use std::panic::Location;
 use std::pin::Pin;
 use std::rc::{Rc, Weak};
 use std::task::{Context, Poll};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use pin_project_lite::pin_project;
 
@@ -13,7 +13,7 @@ use crate::broken::{Broken, BrokenKind};
 use crate::core::{Accepts, Flavor};
 use crate::deferred::{self, Deferred};
 use crate::diagnostics;
-use crate::event_loop::Local;
+use crate::event_loop::{Local, Remote, Timer};
 use crate::list::Key;
 use crate::local;
 use crate::promise::Promise;
@@ -124,35 +124,27 @@ pub(super) fn call_soon<R: 'static>(
     promise
 }
 
-/// The same at a deadline; without one, never.
+/// The same for a timer; without one, never.
 pub(super) fn call_at<R: 'static>(
     local: &Rc<Local>,
-    deadline: Option<Instant>,
+    timer: Option<Timer>,
     f: impl FnOnce() -> R + 'static,
     origin: &'static Location<'static>,
 ) -> local::Promise<R> {
     let (owed, promise) = owe(origin);
-    let key = local.call_at(deadline, owed.call(f));
+    let key = local.call_at(timer, owed.call(f));
     on_cancel(&promise, local, key, Local::cancel_call);
     promise
 }
 
-/// A timer on the loop of this thread.
-pub(super) fn sleep(local: &Rc<Local>, duration: Duration, origin: &'static Location<'static>) -> local::Promise<()> {
-    call_at(local, deadline(local, duration), || (), origin)
+/// A promise that a timer resolves, on the loop of this thread.
+pub(super) fn sleep(local: &Rc<Local>, timer: Option<Timer>, origin: &'static Location<'static>) -> local::Promise<()> {
+    call_at(local, timer, || (), origin)
 }
 
-/// The timer of a timeout: of those with the same deadline, it fires after all that are not one.
-pub(super) fn expiry(local: &Rc<Local>, duration: Duration, origin: &'static Location<'static>) -> local::Promise<()> {
-    let (owed, promise) = owe(origin);
-    let key = local.call_late(deadline(local, duration), owed.call(|| ()));
-    on_cancel(&promise, local, key, Local::cancel_call);
-    promise
-}
-
-/// When a duration from now is over; `None` if that is beyond all time.
-pub(super) fn deadline(local: &Rc<Local>, duration: Duration) -> Option<Instant> {
-    local.remote().now().checked_add(duration)
+/// A timer for when a duration from now is over; `None` if that is beyond all time.
+pub(super) fn timer(remote: &Remote, duration: Duration, late: bool) -> Option<Timer> {
+    remote.now().checked_add(duration).map(|deadline| remote.timer(deadline, late))
 }
 
 /// Has a cancel take back what was scheduled under `key`.

@@ -74,7 +74,7 @@ impl<T, E, P> Promise<T, E, P> {
         }
     }
 
-    /// The same, for no longer than `timeout`. A timeout of zero only looks.
+    /// The same, for no longer than `timeout`.
     ///
     /// # Errors
     ///

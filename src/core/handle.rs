@@ -200,7 +200,9 @@ impl<T, E, P, F: Flavor> Core<T, E, P, F> {
     }
 
     fn take(&self) -> Option<Result<Result<T, E>, Lost>> {
-        match self.with(|shared| shared.take()) {
+        let (taken, action) = self.with(|shared| shared.take());
+        self.perform(action, Caller::Quiet);
+        match taken {
             Take::Wait => None,
             Take::Owned(outcome) => Some(Ok(outcome)),
             Take::Spoiled(broken) => Some(Err(Lost::Spoiled(broken))),
@@ -254,13 +256,15 @@ impl<T, E, P, F: Flavor> Core<T, E, P, F> {
 
     /// One promise less, without taking the outcome. With `cancel`, the producer is told if it was the last.
     pub(crate) fn release(&self, key: Key, cancel: bool) {
-        let (_waker, action) = self.with(|shared| shared.release(key, cancel));
+        let (waker, action) = self.with(|shared| shared.release(key, cancel));
+        trampoline::guard(|| drop(waker));
         self.perform(action, if cancel { Caller::Library } else { Caller::Quiet });
     }
 
     /// Takes the waker of a promise back that will not be polled again.
     pub(crate) fn unpark(&self, key: Key) {
-        let _waker = self.with(|shared| shared.consumers.remove(key));
+        let waker = self.with(|shared| shared.consumers.remove(key));
+        trampoline::guard(|| drop(waker));
     }
 
     // What followers do.

@@ -183,7 +183,8 @@ impl<T: 'static, E: 'static, P: 'static, F: Flavor> Shared<T, E, P, F> {
             return true;
         }
         if self.state == State::Pending {
-            return !self.can_be_canceled() && (!self.cancelers.is_empty() || self.claims() || self.is_idle_aggregate());
+            return !self.can_be_canceled()
+                && (!self.cancelers.is_empty() || self.claims() || self.is_idle_aggregate());
         }
         !self.observers.is_empty()
             || !self.consumers.is_empty()
@@ -318,7 +319,14 @@ impl<T: 'static, E: 'static, P: 'static, F: Flavor> Shared<T, E, P, F> {
     }
 
     /// Exercises the right of one promise: the last one gets the outcome itself, any other becomes the lender of it.
-    pub(super) fn take(&mut self) -> Take<T, E> {
+    /// What that leaves to do is the caller's to perform, too.
+    pub(super) fn take(&mut self) -> (Take<T, E>, Action) {
+        let taken = self.try_take();
+        let action = if matches!(taken, Take::Wait) { Action::Rest } else { self.claim() };
+        (taken, action)
+    }
+
+    fn try_take(&mut self) -> Take<T, E> {
         if !self.can_take() {
             return Take::Wait;
         }

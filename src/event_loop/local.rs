@@ -6,7 +6,6 @@ use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::Instant;
 
 use super::clock::Clock;
 use super::remote::{Entry, Message, Remote};
@@ -70,21 +69,13 @@ impl Local {
         key
     }
 
-    /// Calls `run` in the first turn at or after `deadline`; without one never, and then the call does not count as a timer that
-    /// is left. A closed loop drops it at once.
-    pub(crate) fn call_at(&self, deadline: Option<Instant>, run: Box<dyn FnOnce()>) -> Key {
-        self.add_timer(deadline, false, run)
-    }
-
-    /// The same, but after all other calls of the same deadline: what they bring about is still in time.
-    pub(crate) fn call_late(&self, deadline: Option<Instant>, run: Box<dyn FnOnce()>) -> Key {
-        self.add_timer(deadline, true, run)
-    }
-
-    fn add_timer(&self, deadline: Option<Instant>, late: bool, run: Box<dyn FnOnce()>) -> Key {
+    /// Calls `run` in the first turn in which `timer` is due; without one never, and then the call does not count as a timer that is
+    /// left. A closed loop drops it at once.
+    pub(crate) fn call_at(&self, timer: Option<Timer>, run: Box<dyn FnOnce()>) -> Key {
         let key = self.add_call(run);
-        if let (Some(deadline), Some(call)) = (deadline, self.calls.borrow_mut().get_mut(key)) {
-            call.timer = Some(self.timers.borrow_mut().add(deadline, late, key));
+        if let (Some(timer), Some(call)) = (timer, self.calls.borrow_mut().get_mut(key)) {
+            call.timer = Some(timer);
+            self.timers.borrow_mut().add(timer, key);
         }
         key
     }

@@ -19,7 +19,8 @@
 //! 1. The main future of `run_until_complete` is polled, if it was woken. When it is ready the run ends here.
 //! 2. What other threads sent goes to the back of the ready queue, in order. An operation among it is carried out at its place.
 //! 3. Timers that are due follow, by deadline, ties in the order of their making.
-//! 4. What the ready queue holds now runs. What is scheduled meanwhile waits for the next turn, so nothing starves.
+//! 4. What the ready queue holds now runs. What is scheduled meanwhile waits for the next turn, so nothing starves. Late timers that
+//!    were due wait at its end: they are the ends of timeouts, and what this turn has brought about comes before them.
 //!
 //! A loop with nothing ready sleeps until its next timer or until it is woken; on a virtual clock, time jumps to the next timer
 //! instead.
@@ -55,6 +56,7 @@ mod tests;
 pub(crate) use clock::Clock;
 pub(crate) use local::Local;
 pub(crate) use remote::Remote;
+pub(crate) use timers::Timer;
 
 use std::sync::{LockResult, PoisonError};
 

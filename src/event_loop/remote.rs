@@ -9,6 +9,7 @@
 use std::collections::VecDeque;
 use std::mem;
 use std::rc::Rc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard};
 use std::time::Instant;
 
@@ -16,6 +17,7 @@ use async_task::Runnable;
 
 use super::clock::Clock;
 use super::local::Local;
+use super::timers::Timer;
 use super::{current, quietly, unpoisoned};
 use crate::list::Key;
 
@@ -36,6 +38,8 @@ pub(super) enum Message {
 /// Shared by the loop, its handles and the wakers of its tasks.
 pub(crate) struct Remote {
     clock: Clock,
+    /// How many timers were made. It gives each its place among equals, before it travels to the loop.
+    timers: AtomicU64,
     state: Mutex<State>,
     wakes: Condvar,
 }
@@ -54,7 +58,7 @@ struct State {
 impl Remote {
     pub(super) fn new(clock: Clock) -> Self {
         let state = State { queue: VecDeque::new(), woken: false, asleep: false, stop: false, closed: false };
-        Remote { clock, state: Mutex::new(state), wakes: Condvar::new() }
+        Remote { clock, timers: AtomicU64::new(0), state: Mutex::new(state), wakes: Condvar::new() }
     }
 
     /// Carries out `op` on the loop's thread, at the start of the next turn. A closed loop drops it, here and now.
@@ -80,6 +84,12 @@ impl Remote {
     /// The time of the loop's clock.
     pub(crate) fn now(&self) -> Instant {
         self.clock.now()
+    }
+
+    /// A timer for `deadline`. A late one runs a turn after it is due, so that what becomes ready at that time is still in time.
+    pub(crate) fn timer(&self, deadline: Instant, late: bool) -> Timer {
+        // ORDERING: Relaxed, as only the order of the numbers counts; those made on one thread, or in a known order, have it.
+        Timer { deadline, number: self.timers.fetch_add(1, Ordering::Relaxed), late }
     }
 
     pub(crate) fn is_closed(&self) -> bool {

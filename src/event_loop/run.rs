@@ -7,9 +7,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, Wake, Waker};
 
+use smallvec::SmallVec;
+
 use super::local::Local;
 use super::remote::{Entry, Message, Remote};
 use super::{current, quietly};
+use crate::list::Key;
 
 const NESTED: &str = "an event loop already runs on this thread: await the future inside it, or spawn it, instead of running a \
                       loop in a callback";
@@ -130,7 +133,7 @@ impl Local {
     /// Steps 2 to 4 of the module's description.
     fn turn(self: &Rc<Self>) {
         self.receive();
-        self.collect_due();
+        let late = self.collect_due();
         let count = self.ready.borrow().len();
         for _ in 0..count {
             // Taken one by one: what is left after an abnormal exit is still queued.
@@ -144,6 +147,7 @@ impl Local {
                 None => return,
             }
         }
+        late.into_iter().for_each(|call| self.push_ready(Entry::Call(call)));
     }
 
     fn receive(self: &Rc<Self>) {
@@ -160,15 +164,22 @@ impl Local {
         self.spare.set(messages);
     }
 
-    fn collect_due(&self) {
+    /// Has the timers that are due follow what is ready. Returns the late ones.
+    fn collect_due(&self) -> SmallVec<[Key; 4]> {
+        let mut late = SmallVec::new();
         let mut timers = self.timers.borrow_mut();
         if timers.next_deadline().is_some() {
             let now = self.remote().now();
             let mut ready = self.ready.borrow_mut();
-            while let Some(call) = timers.pop_due(now) {
-                ready.push_back(Entry::Call(call));
+            while let Some((call, is_late)) = timers.pop_due(now) {
+                if is_late {
+                    late.push(call);
+                } else {
+                    ready.push_back(Entry::Call(call));
+                }
             }
         }
+        late
     }
 
     fn is_ready(&self) -> bool {

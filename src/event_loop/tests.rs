@@ -57,7 +57,7 @@ fn soon(local: &Local, f: impl FnOnce() + 'static) -> Key {
 }
 
 fn at(local: &Local, deadline: Option<Instant>, f: impl FnOnce() + 'static) -> Key {
-    local.call_at(deadline, Box::new(f))
+    local.call_at(deadline.map(|deadline| local.remote().timer(deadline, false)), Box::new(f))
 }
 
 fn spawn(local: &Local, future: impl Future<Output = ()> + 'static) -> Key {

@@ -8,29 +8,26 @@ use std::time::Instant;
 
 use crate::list::Key;
 
-/// One place in the order: by deadline, ties in the order of their making, save that a late timer comes after all others.
+/// One place in the order: by deadline, ties in the order of their making, on whatever thread.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Timer {
-    deadline: Instant,
-    late: bool,
-    number: u64,
+pub(crate) struct Timer {
+    pub(super) deadline: Instant,
+    pub(super) number: u64,
+    /// Whether its call runs a turn later than it is due, after what that turn has brought about.
+    pub(super) late: bool,
 }
 
 pub(super) struct Timers {
     calls: BTreeMap<Timer, Key>,
-    next_number: u64,
 }
 
 impl Timers {
     pub(super) fn new() -> Self {
-        Timers { calls: BTreeMap::new(), next_number: 0 }
+        Timers { calls: BTreeMap::new() }
     }
 
-    pub(super) fn add(&mut self, deadline: Instant, late: bool, call: Key) -> Timer {
-        let timer = Timer { deadline, late, number: self.next_number };
-        self.next_number += 1;
+    pub(super) fn add(&mut self, timer: Timer, call: Key) {
         self.calls.insert(timer, call);
-        timer
     }
 
     /// Removes a timer. One that was due already is not here, and that is fine.
@@ -42,10 +39,14 @@ impl Timers {
         self.calls.first_key_value().map(|(timer, _)| timer.deadline)
     }
 
-    /// Takes the first of the calls that are due at `now`.
-    pub(super) fn pop_due(&mut self, now: Instant) -> Option<Key> {
+    /// Takes the first of the calls that are due at `now`, and tells whether it is a late one.
+    pub(super) fn pop_due(&mut self, now: Instant) -> Option<(Key, bool)> {
         let first = self.calls.first_entry()?;
-        if first.key().deadline <= now { Some(first.remove()) } else { None }
+        if first.key().deadline > now {
+            return None;
+        }
+        let (timer, call) = first.remove_entry();
+        Some((call, timer.late))
     }
 
     pub(super) fn clear(&mut self) {

@@ -5,7 +5,9 @@ use std::panic::Location;
 use crate::Progress;
 use crate::broken::Broken;
 use crate::chain::IntoPromise;
-use crate::core::{Accepts, Action, Core, Delivery, Flavor, Link, Links, Lock, Machine, Sources, State, unfollow};
+use crate::core::{
+    Accepts, Action, Core, Delivery, Flavor, Link, Links, Lock, Machine, Sources, State, disclaim, unfollow,
+};
 use crate::deferred::{self, Deferred};
 use crate::diagnostics;
 use crate::list::{Key, List};
@@ -13,8 +15,7 @@ use crate::promise::Promise;
 use crate::trampoline::{self, Caller};
 
 /// Where the items come from, and what makes promises of them.
-#[doc(hidden)]
-pub struct Source<I, C> {
+struct Source<I, C> {
     items: I,
     f: C,
 }
@@ -34,6 +35,8 @@ pub struct Shared<I: 'static, C: 'static, U: 'static, E: 'static, F: Flavor> {
     in_flight: List<Option<Link<F>>>,
     /// All items were started, or the outcome was decided before.
     over: bool,
+    /// Nobody can cancel the promise of `map` any more, and so nobody those in flight through it.
+    silent: bool,
     deferred: Deferred<Vec<U>, E, Progress, F>,
 }
 
@@ -96,13 +99,14 @@ where
         known: 0,
         in_flight: List::new(),
         over: false,
+        silent: false,
         deferred,
     });
     // Not a share of any one promise: it serves to start the first ones, and to stop them all.
     let whole = Flight::<_, _, _, _, F> { shared, slot: 0, key: Key::DANGLING };
     // The promises in flight are followed through one link to what they share: of their own there would be one for every item.
     let source = <F as Accepts<Shared<I::IntoIter, C, R::Value, R::Error, F>>>::source(&whole.shared);
-    promise.core().follow(std::iter::once(Link { source, key: Key::DANGLING, private: false, claims: false }).collect());
+    promise.core().follow(std::iter::once(Link { source, key: Key::DANGLING, private: false, claims: true }).collect());
     whole.start();
     promise
 }
@@ -164,6 +168,15 @@ impl<I: 'static, C: 'static, U, E, F: Flavor> Machine for Shared<I, C, U, E, F> 
         false
     }
 
+    fn disclaim<L: Lock<Inner = Self>>(cell: &L, _: Key) -> bool {
+        let sources: Vec<_> = cell.with(|shared| {
+            shared.silent = true;
+            shared.in_flight.iter().flatten().map(|link| (link.source.clone(), link.key)).collect()
+        });
+        sources.iter().for_each(|(source, key)| disclaim::<F>(source, *key));
+        false
+    }
+
     fn upstream(&self) -> Sources<F> {
         self.in_flight.iter().flatten().map(|link| link.source.clone()).collect()
     }
@@ -205,7 +218,7 @@ impl<I, C, U, E, F: Flavor> Flight<I, C, U, E, F> {
                 Err(payload) => return self.fail(source, payload),
             };
             let (slot, key) = self.shared.with(|shared| shared.reserve(known));
-            let promise = match diagnostics::guard(|| (source.f)(item)) {
+            let promise = match diagnostics::guard(|| (source.f)(item).checked()) {
                 Ok(promise) => promise,
                 Err(payload) => return self.fail(source, payload),
             };
@@ -222,8 +235,8 @@ impl<I, C, U, E, F: Flavor> Flight<I, C, U, E, F> {
 
     /// Notes the link to a promise that was started, and puts the source back.
     fn resume(&self, source: Source<I, C>, key: Key, link: Option<Link<F>>) {
-        let followed = link.as_ref().map(|link| link.source.clone());
-        let (core, late) = self.shared.with(|shared| {
+        let followed = link.as_ref().map(|link| (link.source.clone(), link.key));
+        let (core, silent, late) = self.shared.with(|shared| {
             let mut link = link;
             if let Some(noted) = shared.in_flight.get_mut(key) {
                 *noted = link.take();
@@ -231,16 +244,19 @@ impl<I, C, U, E, F: Flavor> Flight<I, C, U, E, F> {
             let core = shared.deferred.core().clone();
             if !shared.is_decided() {
                 shared.source = Some(source);
-                return (core, None);
+                return (core, shared.silent, None);
             }
-            (core, Some((source, link)))
+            (core, false, Some((source, link)))
         });
         if let Some((source, link)) = late {
             // The outcome was decided while the promise was being started, by who could not find its link.
             trampoline::guard(|| drop(source));
             unfollow(link.into_iter().collect::<Links<F>>(), true);
             self.stop();
-        } else if let Some(followed) = followed {
+        } else if let Some((followed, key)) = followed {
+            if silent {
+                disclaim::<F>(&followed, key);
+            }
             core.break_ring(followed);
         }
     }

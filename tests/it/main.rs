@@ -11,56 +11,57 @@ mod util;
 /// The tests that concern no thread.
 macro_rules! both {
     () => {
-        #[path = "both/settle.rs"]
-        mod settle;
         #[path = "both/aggregates.rs"]
         mod aggregates;
         #[path = "both/any_race.rs"]
         mod any_race;
-        #[path = "both/map.rs"]
-        mod map;
-        #[path = "both/settled.rs"]
-        mod settled;
-        #[path = "both/when.rs"]
-        mod when;
-        #[path = "both/stack.rs"]
-        mod stack;
-        #[path = "both/nest.rs"]
-        mod nest;
-        #[path = "both/order.rs"]
-        mod order;
-        #[path = "both/reentrancy.rs"]
-        mod reentrancy;
-        #[path = "both/panics.rs"]
-        mod panics;
-        #[path = "both/drops.rs"]
-        mod drops;
-        #[path = "both/progress.rs"]
-        mod progress;
         #[path = "both/cancel.rs"]
         mod cancel;
         #[path = "both/chain.rs"]
         mod chain;
         #[path = "both/consume.rs"]
         mod consume;
+        #[path = "both/drops.rs"]
+        mod drops;
+        #[path = "both/map.rs"]
+        mod map;
+        #[path = "both/nest.rs"]
+        mod nest;
+        #[path = "both/order.rs"]
+        mod order;
+        #[path = "both/panics.rs"]
+        mod panics;
+        #[path = "both/progress.rs"]
+        mod progress;
+        #[path = "both/reentrancy.rs"]
+        mod reentrancy;
+        #[path = "both/settle.rs"]
+        mod settle;
+        #[path = "both/settled.rs"]
+        mod settled;
+        #[path = "both/stack.rs"]
+        mod stack;
+        #[path = "both/when.rs"]
+        mod when;
     };
 }
 
-mod auto_traits;
 mod aborts;
+mod auto_traits;
 mod event_loop;
 mod executors;
 mod handle;
-mod into_local;
 mod inference;
+mod into_local;
 mod local;
+mod memory;
 mod misuse;
 mod shutdown;
 mod sizes;
 mod tasks;
+mod threaded;
 mod threads;
 mod timeout;
 mod timers;
 mod wait;
-mod threaded;
 mod when_threads;
