@@ -4,7 +4,7 @@ use std::panic::Location;
 
 use crate::Progress;
 use crate::broken::{Broken, BrokenKind};
-use crate::core::{Accepts, Delivery, Flavor, Link, Shared};
+use crate::core::{Accepts, Delivery, Flavor, Link, Shared, State};
 use crate::deferred::{self, Deferred};
 use crate::diagnostics;
 use crate::promise::Promise;
@@ -40,9 +40,14 @@ pub trait IntoPromise<F: Flavor = crate::core::Threaded>: Sealed<F> + Sized {
     #[doc(hidden)]
     fn settle_into(self, deferred: Deferred<Self::Value, Self::Error, Progress, F>);
 
-    /// Calls `run` with the outcome: now, or later through the link that comes back.
+    /// Calls `run` with the outcome: now, or later through the link that comes back. `target` tells what then waits for it.
     #[doc(hidden)]
-    fn subscribe<C: 'static>(self, context: C, run: fn(C, Delivery<Self::Value, Self::Error>)) -> Option<Link<F>>
+    fn subscribe<C: 'static>(
+        self,
+        context: C,
+        run: fn(C, Delivery<Self::Value, Self::Error>),
+        target: fn(&C) -> Option<F::Source>,
+    ) -> Option<Link<F>>
     where
         F: Accepts<C>;
 
@@ -68,7 +73,12 @@ impl<T: 'static, E: 'static, F: Flavor> IntoPromise<F> for Result<T, E> {
         deferred.core().deliver_derived(Delivery::Outcome(self));
     }
 
-    fn subscribe<C: 'static>(self, context: C, run: fn(C, Delivery<T, E>)) -> Option<Link<F>>
+    fn subscribe<C: 'static>(
+        self,
+        context: C,
+        run: fn(C, Delivery<T, E>),
+        _: fn(&C) -> Option<F::Source>,
+    ) -> Option<Link<F>>
     where
         F: Accepts<C>,
     {
@@ -97,7 +107,12 @@ where
         self.lead(deferred, Caller::Library);
     }
 
-    fn subscribe<C: 'static>(mut self, context: C, run: fn(C, Delivery<T, E>)) -> Option<Link<F>>
+    fn subscribe<C: 'static>(
+        mut self,
+        context: C,
+        run: fn(C, Delivery<T, E>),
+        target: fn(&C) -> Option<F::Source>,
+    ) -> Option<Link<F>>
     where
         F: Accepts<C>,
     {
@@ -106,7 +121,7 @@ where
             return None;
         }
         self.spend();
-        let key = self.core().subscribe(<F as Accepts<C>>::continuation(context, run));
+        let key = self.core().subscribe(<F as Accepts<C>>::continuation(context, run, target));
         Some(self.core().link(key, false))
     }
 
@@ -269,11 +284,12 @@ where
             return;
         }
         self.spend();
-        let continuation = <F as Accepts<Deferred<T, E, Progress, F>>>::continuation(target, |target, delivery| {
+        let run = |target: Deferred<T, E, Progress, F>, delivery| {
             target.core().deliver(delivery, Caller::Library);
-        });
+        };
+        let continuation = <F as Accepts<Deferred<T, E, Progress, F>>>::continuation(target, run, waiting);
         let key = self.core().subscribe(continuation);
-        core.adopt(self.core().link(key, false));
+        core.adopt(self.core().link(key, false), caller);
     }
 
     /// The promise of a continuation that works on `f` and the new promise's own `Deferred`.
@@ -290,10 +306,18 @@ where
     {
         self.spend();
         let (deferred, promise) = deferred::pair(broken, origin);
-        let continuation = <F as Accepts<(C, Deferred<U, E2, Progress, F>)>>::continuation((f, deferred), run);
+        let continuation =
+            <F as Accepts<(C, Deferred<U, E2, Progress, F>)>>::continuation((f, deferred), run, |(_, deferred)| {
+                waiting(deferred)
+            });
         self.core().consume(continuation, promise.core());
         promise
     }
+}
+
+/// The promise that waits for what a continuation makes.
+pub(crate) fn waiting<T, E, P, F: Flavor>(deferred: &Deferred<T, E, P, F>) -> Option<F::Source> {
+    Some(deferred.core().node())
 }
 
 /// The code of a continuation.
@@ -304,6 +328,11 @@ fn settle_by<R, F: Flavor>(f: impl FnOnce() -> R, deferred: Deferred<R::Value, R
 where
     R: IntoPromise<F>,
 {
+    if deferred.state() != State::Pending {
+        // Canceled while it waited for its turn among others.
+        trampoline::guard(|| drop(f));
+        return;
+    }
     match diagnostics::guard(|| f().checked()) {
         Ok(outcome) => outcome.settle_into(deferred),
         Err(payload) => deferred.core().break_by_panic(payload, Caller::Library),
@@ -353,7 +382,8 @@ where
                 deferred.core().deliver_derived(Delivery::Broken(broken));
             }
         };
-        let continuation = <F as Accepts<Deferred<T::Value, T::Error, Progress, F>>>::continuation(deferred, run);
+        let continuation =
+            <F as Accepts<Deferred<T::Value, T::Error, Progress, F>>>::continuation(deferred, run, waiting);
         self.core().consume(continuation, promise.core());
         promise
     }

@@ -286,7 +286,7 @@ impl<T, E, P, F: Flavor> Deferred<T, E, P, F> {
         C: FnOnce() + 'static,
         F: Accepts<C>,
     {
-        self.core.on_cancel(F::continuation(callback, |callback, ()| callback()));
+        self.core.on_cancel(F::canceler(callback, |callback| callback()));
         self
     }
 

@@ -42,13 +42,16 @@ pub trait Work {
 pub enum Job {
     Shared(Arc<dyn Work>),
     Local(Rc<dyn Work>),
+    /// A continuation behind the first of one promise, or a drop that nests too deep.
+    Call(Box<dyn FnOnce()>),
 }
 
 impl Job {
     fn run(self) {
-        match &self {
+        match self {
             Job::Shared(work) => work.work(),
             Job::Local(work) => work.work(),
+            Job::Call(call) => call(),
         }
     }
 }
@@ -121,48 +124,83 @@ pub(crate) fn run(caller: Caller, job: Job) {
 ///
 /// Resumes the first panic of a callback, if this is the outermost frame and user code asked for it.
 fn enter(caller: Caller, job: Job) {
-    let mut job = Some(job);
-    let opened = with(|t| {
-        let call = caller == Caller::User;
-        if call && t.calls == CALLS {
-            t.overflow.extend(job.take());
-            return None;
-        }
-        if !call && t.depth >= FRAMES {
-            t.current.extend(job.take());
-            return None;
-        }
-        t.depth += 1;
-        t.calls += usize::from(call);
-        let suspend = !t.current.is_empty();
-        if suspend {
-            let waiting = mem::take(&mut t.current);
-            t.suspended.push(waiting);
-        }
-        Some((t.depth == 1, suspend))
-    });
-    let Some((outermost, suspended)) = opened else { return };
-    while let Some(next) = job.take() {
-        next.run();
-        job = with(|t| t.current.pop_front().or_else(|| if outermost { t.overflow.pop_front() } else { None }));
+    frame(caller, job, Job::run, |job| job);
+}
+
+/// Drops something foreign in the same way: its destructor may lead to the next, and that to another.
+///
+/// # Panics
+///
+/// As [`enter`].
+pub(crate) fn scrap<X: 'static>(caller: Caller, foreign: X) {
+    frame(caller, foreign, drop, |foreign| Job::Call(Box::new(|| drop(foreign))));
+}
+
+/// A frame that does `now` with `work`, and then all that was deferred to it; or no frame, and `later` makes a job for another.
+fn frame<X>(caller: Caller, work: X, now: fn(X), later: fn(X) -> Job) {
+    let Some(frame) = Frame::open(caller) else {
+        let job = later(work);
+        // A drop is done before the call in which it happened returns; a call waits for the end of the outermost one.
+        return with(|t| if caller == Caller::User { t.overflow.push_back(job) } else { t.current.push_back(job) });
+    };
+    // Nothing unwinds out of the work of a promise; if it did, this thread's frames would never end.
+    guard(|| now(work));
+    while let Some(job) = frame.next() {
+        guard(|| job.run());
     }
-    let panic = with(|t| {
-        t.depth -= 1;
-        t.calls -= usize::from(caller == Caller::User);
-        if suspended {
-            t.current = t.suspended.pop().unwrap_or_default();
-        }
-        if outermost {
-            // Gives the buffers back: nothing else would at the end of the thread.
-            return mem::replace(t, Trampoline::new()).panic;
-        }
-        None
-    });
-    if let Some(payload) = panic {
+    if let Some(payload) = frame.close() {
         if caller == Caller::User && !std::thread::panicking() {
             resume_unwind(payload);
         }
         diagnostics::report_panic(payload);
+    }
+}
+
+/// An open frame.
+struct Frame {
+    call: bool,
+    outermost: bool,
+    /// The frame below had something queued, which has been put aside.
+    suspends: bool,
+}
+
+impl Frame {
+    fn open(caller: Caller) -> Option<Frame> {
+        with(|t| {
+            let call = caller == Caller::User;
+            let full = if call { t.calls == CALLS } else { t.depth >= FRAMES };
+            if full {
+                return None;
+            }
+            t.depth += 1;
+            t.calls += usize::from(call);
+            let suspends = !t.current.is_empty();
+            if suspends {
+                let waiting = mem::take(&mut t.current);
+                t.suspended.push(waiting);
+            }
+            Some(Frame { call, outermost: t.depth == 1, suspends })
+        })
+    }
+
+    fn next(&self) -> Option<Job> {
+        with(|t| t.current.pop_front().or_else(|| if self.outermost { t.overflow.pop_front() } else { None }))
+    }
+
+    /// Closes it. The outermost one returns the first panic of all.
+    fn close(self) -> Option<Payload> {
+        with(|t| {
+            t.depth -= 1;
+            t.calls -= usize::from(self.call);
+            if self.suspends {
+                t.current = t.suspended.pop().unwrap_or_default();
+            }
+            if self.outermost {
+                // Gives the buffers back: nothing else would at the end of the thread.
+                return mem::replace(t, Trampoline::new()).panic;
+            }
+            None
+        })
     }
 }
 
@@ -207,7 +245,9 @@ pub(crate) fn flush() {
             waiting.or_else(|| t.current.pop_front()).or_else(|| t.overflow.pop_front())
         });
         match next {
-            Some(job) => job.run(),
+            Some(job) => {
+                guard(|| job.run());
+            }
             None => return,
         }
     }

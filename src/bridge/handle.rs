@@ -217,18 +217,15 @@ impl Handle {
         self.send(move |local| {
             let _ = key.set(schedule(local));
         });
-        promise.core().on_cancel(<Threaded as Accepts<Scheduled>>::continuation(
-            scheduled,
-            |(remote, key, cancel), ()| {
-                if let Some(remote) = remote.upgrade() {
-                    Handle { remote }.send(move |local| {
-                        if let Some(key) = key.get() {
-                            cancel(local, *key);
-                        }
-                    });
-                }
-            },
-        ));
+        promise.core().on_cancel(<Threaded as Accepts<Scheduled>>::canceler(scheduled, |(remote, key, cancel)| {
+            if let Some(remote) = remote.upgrade() {
+                Handle { remote }.send(move |local| {
+                    if let Some(key) = key.get() {
+                        cancel(local, *key);
+                    }
+                });
+            }
+        }));
         promise
     }
 

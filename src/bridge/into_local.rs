@@ -122,9 +122,9 @@ impl<T, E, P: Clone + Send> Promise<T, E, P> {
         let key = local.spawn(Box::pin(arrival));
         type Arriving<T, E, P> = (Weak<Local>, Key, Source<T, E, P>);
         let arriving: Arriving<T, E, P> = (Rc::downgrade(&local), key, source);
-        promise.core().on_cancel(<crate::core::Local as Accepts<Arriving<T, E, P>>>::continuation(
+        promise.core().on_cancel(<crate::core::Local as Accepts<Arriving<T, E, P>>>::canceler(
             arriving,
-            |(local, key, source), ()| {
+            |(local, key, source)| {
                 if let Some(source) = source.take() {
                     source.disown();
                 }

@@ -151,9 +151,9 @@ pub(super) fn timer(remote: &Remote, duration: Duration, late: bool) -> Option<T
 fn on_cancel<T: 'static>(promise: &local::Promise<T>, local: &Rc<Local>, key: Key, cancel: fn(&Local, Key)) {
     type Scheduled = (Weak<Local>, Key, fn(&Local, Key));
     let scheduled: Scheduled = (Rc::downgrade(local), key, cancel);
-    promise.core().on_cancel(<crate::core::Local as Accepts<Scheduled>>::continuation(
+    promise.core().on_cancel(<crate::core::Local as Accepts<Scheduled>>::canceler(
         scheduled,
-        |(local, key, cancel), ()| {
+        |(local, key, cancel)| {
             if let Some(local) = local.upgrade() {
                 cancel(&local, key);
             }

@@ -4,7 +4,7 @@ use std::panic::Location;
 
 use crate::Progress;
 use crate::broken::{Broken, BrokenKind};
-use crate::chain::IntoPromise;
+use crate::chain::{IntoPromise, waiting};
 use crate::core::{Accepts, Delivery, Flavor, Link, Shared};
 use crate::deferred::{self, Deferred};
 use crate::promise::Promise;
@@ -26,18 +26,18 @@ where
 {
     let (deferred, result) = deferred::pair(E::from, origin);
     result.core().set_aggregate();
-    let link = promise.subscribe(deferred.clone(), |deferred, delivery| {
-        deferred.core().deliver(delivery, Caller::Library);
-    });
+    let deliver = |deferred: Deferred<T, E, Progress, F>, delivery| deferred.core().deliver(delivery, Caller::Library);
+    let link = promise.subscribe(deferred.clone(), deliver, waiting);
     let Some(link) = link else { return result };
-    let expiry = timer().subscribe(deferred, |deferred, delivery| {
+    let expire = |deferred: Deferred<T, E, Progress, F>, delivery| {
         // A timer that the loop did not live to see ends the timeout with it.
         let kind = match delivery {
             Delivery::Outcome(Ok(())) => BrokenKind::TimedOut,
             Delivery::Outcome(Err(end)) | Delivery::Broken(end) => end.kind(),
         };
         deferred.core().break_by(kind, Caller::Library);
-    });
+    };
+    let expiry = timer().subscribe(deferred, expire, waiting);
     // Nobody else will ever know the timer: it goes with the timeout, however that ends.
     let expiry = expiry.map(|link| Link { private: true, ..link });
     result.core().follow(std::iter::once(link).chain(expiry).collect());

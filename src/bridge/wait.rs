@@ -106,9 +106,13 @@ impl<T, E, P> Promise<T, E, P> {
 
     #[track_caller]
     fn wait_until(&mut self, deadline: Option<Instant>) -> Option<Result<T, E>> {
-        trampoline::flush();
         let parker = Arc::new(Parker::default());
         let waker = Waker::from(parker.clone());
+        // What is here needs no flush, which may nest.
+        if let Poll::Ready(outcome) = Pin::new(&mut *self).poll(&mut Context::from_waker(&waker)) {
+            return Some(outcome);
+        }
+        trampoline::flush();
         loop {
             if let Poll::Ready(outcome) = Pin::new(&mut *self).poll(&mut Context::from_waker(&waker)) {
                 return Some(outcome);

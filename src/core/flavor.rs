@@ -50,13 +50,15 @@ pub trait Flavor: Sealed + Sized + 'static {
     #[doc(hidden)]
     type Ptr<X: 'static>: Clone + Deref<Target = Self::Cell<X>>;
     #[doc(hidden)]
-    type Source: Deref<Target: Node<Self>>;
+    type Source: Clone + Deref<Target: Node<Self>>;
     #[doc(hidden)]
     type WeakSource: Clone;
     #[doc(hidden)]
     type Callback<A: 'static>: FnOnce(&A);
     #[doc(hidden)]
     type Listener<A: 'static>: FnMut(&A);
+    #[doc(hidden)]
+    type Canceler: FnOnce();
     #[doc(hidden)]
     type Continuation<A: 'static>;
 
@@ -65,11 +67,16 @@ pub trait Flavor: Sealed + Sized + 'static {
     #[doc(hidden)]
     fn job<X: Machine<Flavor = Self>>(ptr: &Self::Ptr<X>) -> Job;
     #[doc(hidden)]
+    fn node<X: Machine<Flavor = Self>>(ptr: &Self::Ptr<X>) -> Self::Source;
+    #[doc(hidden)]
     fn upgrade(source: &Self::WeakSource) -> Option<Self::Source>;
     #[doc(hidden)]
     fn source_job(source: Self::Source) -> Job;
     #[doc(hidden)]
     fn run<A: 'static>(continuation: Self::Continuation<A>, argument: A);
+    /// The promise that waits for what the continuation makes.
+    #[doc(hidden)]
+    fn target<A: 'static>(continuation: &Self::Continuation<A>) -> Option<Self::Source>;
 }
 
 /// What a flavor accepts as a callback, or as something that a callback carries along: [`Threaded`] whatever is `Send`, [`Local`]
@@ -85,9 +92,17 @@ pub trait Accepts<C>: Flavor {
     fn listener<A: 'static>(listener: C) -> Self::Listener<A>
     where
         C: FnMut(&A) + 'static;
-    /// A function together with what it works on: the compiler would not see that a closure over `context` is `Send`.
+    // A function together with what it works on: the compiler would not see that a closure over `context` is `Send`.
     #[doc(hidden)]
-    fn continuation<A: 'static>(context: C, run: fn(C, A)) -> Self::Continuation<A>
+    fn canceler(context: C, run: fn(C)) -> Self::Canceler
+    where
+        C: 'static;
+    #[doc(hidden)]
+    fn continuation<A: 'static>(
+        context: C,
+        run: fn(C, A),
+        target: fn(&C) -> Option<Self::Source>,
+    ) -> Self::Continuation<A>
     where
         C: 'static;
     #[doc(hidden)]
@@ -102,18 +117,24 @@ impl Sealed for Threaded {}
 impl Sealed for Local {}
 
 #[doc(hidden)]
-pub trait Continue<A> {
+pub trait Continue<A, F: Flavor> {
     fn run(self: Box<Self>, argument: A);
+    fn target(&self) -> Option<F::Source>;
 }
 
-struct Continuation<C, A> {
+struct Continuation<C, A, F: Flavor> {
     context: C,
     run: fn(C, A),
+    target: fn(&C) -> Option<F::Source>,
 }
 
-impl<C, A> Continue<A> for Continuation<C, A> {
+impl<C, A, F: Flavor> Continue<A, F> for Continuation<C, A, F> {
     fn run(self: Box<Self>, argument: A) {
         (self.run)(self.context, argument);
+    }
+
+    fn target(&self) -> Option<F::Source> {
+        (self.target)(&self.context)
     }
 }
 
@@ -138,11 +159,12 @@ pub(crate) fn disclaim<F: Flavor>(source: &F::WeakSource, key: Key) {
 impl Flavor for Threaded {
     type Cell<X: 'static> = Mutex<X>;
     type Ptr<X: 'static> = Arc<Mutex<X>>;
-    type Source = Arc<dyn Node<Self> + Send + Sync>;
+    type Source = Arc<dyn Node<Self>>;
     type WeakSource = sync::Weak<dyn Node<Self> + Send + Sync>;
     type Callback<A: 'static> = Box<dyn FnOnce(&A) + Send>;
     type Listener<A: 'static> = Box<dyn FnMut(&A) + Send>;
-    type Continuation<A: 'static> = Box<dyn Continue<A> + Send>;
+    type Canceler = Box<dyn FnOnce() + Send>;
+    type Continuation<A: 'static> = Box<dyn Continue<A, Self> + Send>;
 
     fn ptr<X: 'static>(inner: X) -> Arc<Mutex<X>> {
         // `X` is `Send` wherever the promise is.
@@ -154,8 +176,12 @@ impl Flavor for Threaded {
         Job::Shared(ptr.clone())
     }
 
+    fn node<X: Machine<Flavor = Self>>(ptr: &Arc<Mutex<X>>) -> Self::Source {
+        ptr.clone()
+    }
+
     fn upgrade(source: &Self::WeakSource) -> Option<Self::Source> {
-        source.upgrade()
+        source.upgrade().map(|source| source as Self::Source)
     }
 
     fn source_job(source: Self::Source) -> Job {
@@ -164,6 +190,10 @@ impl Flavor for Threaded {
 
     fn run<A: 'static>(continuation: Self::Continuation<A>, argument: A) {
         continuation.run(argument);
+    }
+
+    fn target<A: 'static>(continuation: &Self::Continuation<A>) -> Option<Self::Source> {
+        continuation.target()
     }
 }
 
@@ -174,7 +204,8 @@ impl Flavor for Local {
     type WeakSource = rc::Weak<dyn Node<Self>>;
     type Callback<A: 'static> = Box<dyn FnOnce(&A)>;
     type Listener<A: 'static> = Box<dyn FnMut(&A)>;
-    type Continuation<A: 'static> = Box<dyn Continue<A>>;
+    type Canceler = Box<dyn FnOnce()>;
+    type Continuation<A: 'static> = Box<dyn Continue<A, Self>>;
 
     fn ptr<X: 'static>(inner: X) -> Rc<RefCell<X>> {
         Rc::new(RefCell::new(inner))
@@ -182,6 +213,10 @@ impl Flavor for Local {
 
     fn job<X: Machine<Flavor = Self>>(ptr: &Rc<RefCell<X>>) -> Job {
         Job::Local(ptr.clone())
+    }
+
+    fn node<X: Machine<Flavor = Self>>(ptr: &Rc<RefCell<X>>) -> Self::Source {
+        ptr.clone()
     }
 
     fn upgrade(source: &Self::WeakSource) -> Option<Self::Source> {
@@ -194,6 +229,10 @@ impl Flavor for Local {
 
     fn run<A: 'static>(continuation: Self::Continuation<A>, argument: A) {
         continuation.run(argument);
+    }
+
+    fn target<A: 'static>(continuation: &Self::Continuation<A>) -> Option<Self::Source> {
+        continuation.target()
     }
 }
 
@@ -214,11 +253,22 @@ macro_rules! accepts {
                 Box::new(listener)
             }
 
-            fn continuation<A: 'static>(context: C, run: fn(C, A)) -> Self::Continuation<A>
+            fn canceler(context: C, run: fn(C)) -> Self::Canceler
             where
                 C: 'static,
             {
-                Box::new(Continuation { context, run })
+                Box::new(move || run(context))
+            }
+
+            fn continuation<A: 'static>(
+                context: C,
+                run: fn(C, A),
+                target: fn(&C) -> Option<Self::Source>,
+            ) -> Self::Continuation<A>
+            where
+                C: 'static,
+            {
+                Box::new(Continuation { context, run, target })
             }
 
             fn source(ptr: &Self::Ptr<C>) -> Self::WeakSource

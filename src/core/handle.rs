@@ -1,12 +1,12 @@
 //! What the promise layer sees of the core: one pointer, whose methods lock, decide, unlock and act.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::fmt;
 use std::ops::Deref;
 use std::panic::Location;
 use std::task::{Context, Poll};
 
-use smallvec::{SmallVec, smallvec};
+use smallvec::smallvec;
 
 use super::flavor::{Accepts, Flavor};
 use super::lend::{panicked, unfollow};
@@ -72,7 +72,7 @@ impl<T, E, P, F: Flavor> Core<T, E, P, F> {
 
     /// What tells one promise from all others that live.
     pub(crate) fn address(&self) -> *const () {
-        std::ptr::from_ref(self.0.deref()).cast()
+        address(&self.0)
     }
 
     // What producers do.
@@ -83,7 +83,10 @@ impl<T, E, P, F: Flavor> Core<T, E, P, F> {
                 self.perform(action, caller);
                 true
             }
-            Err(_late) => false,
+            Err(late) => {
+                trampoline::scrap(caller, late);
+                false
+            }
         }
     }
 
@@ -100,8 +103,8 @@ impl<T, E, P, F: Flavor> Core<T, E, P, F> {
 
     /// Rejects because of a panic. One that comes too late to be the outcome is reported.
     pub(crate) fn break_by_panic(&self, payload: diagnostics::Payload, caller: Caller) {
-        if self.state() == State::Pending {
-            self.break_with(panicked(payload, self.origin()), caller);
+        if self.break_with(Broken::panicked(diagnostics::message(&payload), self.origin()), caller) {
+            diagnostics::discard(payload);
         } else {
             diagnostics::report_panic(payload);
         }
@@ -159,7 +162,7 @@ impl<T, E, P, F: Flavor> Core<T, E, P, F> {
         self.report(Event::Listen(listener), Caller::User);
     }
 
-    pub(crate) fn on_cancel(&self, canceler: F::Continuation<()>) {
+    pub(crate) fn on_cancel(&self, canceler: F::Canceler) {
         let action = self.with(|shared| shared.on_cancel(canceler));
         self.perform(action, Caller::User);
     }
@@ -257,14 +260,16 @@ impl<T, E, P, F: Flavor> Core<T, E, P, F> {
     /// One promise less, without taking the outcome. With `cancel`, the producer is told if it was the last.
     pub(crate) fn release(&self, key: Key, cancel: bool) {
         let (waker, action) = self.with(|shared| shared.release(key, cancel));
-        trampoline::guard(|| drop(waker));
+        if waker.is_some() {
+            trampoline::scrap(Caller::Quiet, waker);
+        }
         self.perform(action, if cancel { Caller::Library } else { Caller::Quiet });
     }
 
     /// Takes the waker of a promise back that will not be polled again.
     pub(crate) fn unpark(&self, key: Key) {
         let waker = self.with(|shared| shared.consumers.remove(key));
-        trampoline::guard(|| drop(waker));
+        trampoline::scrap(Caller::Quiet, waker);
     }
 
     // What followers do.
@@ -298,35 +303,79 @@ impl<T, E, P, F: Flavor> Core<T, E, P, F> {
     /// for it.
     ///
     /// The link is in place before the ring is looked for: of two threads that close a ring together, the later one finds it.
-    pub(crate) fn adopt(&self, link: Link<F>) {
+    pub(crate) fn adopt(&self, link: Link<F>, caller: Caller) {
         let source = link.source.clone();
         self.follow(smallvec![link]);
-        self.break_ring(source);
+        self.break_ring(source, caller);
     }
 
     /// Rejects this promise with kind `Cycle` if `source`, which it has been noted to follow, waits for it.
-    pub(crate) fn break_ring(&self, source: F::WeakSource) {
+    pub(crate) fn break_ring(&self, source: F::WeakSource, caller: Caller) {
         if self.with(|shared| shared.is_followed()) && self.is_upstream_of(source) {
-            self.break_by(BrokenKind::Cycle, Caller::Library);
+            self.break_by(BrokenKind::Cycle, caller);
         }
     }
 
     /// Whether `source` waits for this promise, however indirectly.
+    ///
+    /// Looks up from the source and down from here by turns, whichever has cost less so far, and ends with the first that comes to an
+    /// end: linking a chain costs as much as the shorter part of it, in whatever order that happens.
     fn is_upstream_of(&self, source: F::WeakSource) -> bool {
-        let mut seen = HashSet::new();
-        let mut ahead: SmallVec<[F::WeakSource; 1]> = smallvec![source];
-        while let Some(source) = ahead.pop() {
-            let Some(node) = F::upgrade(&source) else { continue };
-            let address: *const () = std::ptr::from_ref(node.deref()).cast();
-            if address == self.address() {
-                return true;
-            }
-            if seen.insert(address) {
-                ahead.extend(node.upstream());
+        let Some(source) = F::upgrade(&source) else { return false };
+        let (here, there) = (self.node(), source);
+        let mut down = Search::from(&here, &there);
+        let mut up = Search::from(&there, &here);
+        loop {
+            let found = if up.cost <= down.cost {
+                up.step(|node| node.upstream().iter().filter_map(F::upgrade).collect())
+            } else {
+                down.step(|node| node.downstream())
+            };
+            if let Some(found) = found {
+                return found;
             }
         }
-        false
     }
+
+    /// This promise as one that others wait for.
+    pub(crate) fn node(&self) -> F::Source {
+        F::node(&self.0)
+    }
+}
+
+/// A search for one promise among those that others wait for.
+struct Search<S> {
+    goal: *const (),
+    ahead: Vec<S>,
+    /// What was seen, by address. It is held, too: an address that is free can be somebody else's.
+    seen: HashMap<*const (), S>,
+    cost: usize,
+}
+
+impl<S: Clone + Deref> Search<S> {
+    fn from(start: &S, goal: &S) -> Self {
+        Search { goal: address(goal), ahead: vec![start.clone()], seen: HashMap::new(), cost: 0 }
+    }
+
+    /// Looks at one more. Tells whether the goal was found, once that is known.
+    fn step(&mut self, next: impl FnOnce(&S::Target) -> Vec<S>) -> Option<bool> {
+        let Some(node) = self.ahead.pop() else { return Some(false) };
+        let address = address(&node);
+        if address == self.goal {
+            return Some(true);
+        }
+        if !self.seen.contains_key(&address) {
+            self.ahead.extend(next(&node));
+            self.seen.insert(address, node);
+        }
+        self.cost = self.seen.len() + self.ahead.len();
+        None
+    }
+}
+
+/// What tells one promise from all others that live.
+fn address<S: Deref>(pointer: &S) -> *const () {
+    std::ptr::from_ref(pointer.deref()).cast()
 }
 
 impl<T, E, F: Flavor> Core<T, E, Progress, F> {

@@ -18,7 +18,7 @@ use super::state::{
 use crate::broken::Broken;
 use crate::diagnostics;
 use crate::list::Key;
-use crate::trampoline;
+use crate::trampoline::{self, Job};
 
 /// What the lender has out of the promise, and for whom.
 struct Loan<T: 'static, E: 'static, P: 'static, F: Flavor> {
@@ -100,7 +100,9 @@ impl<T: 'static, E: 'static, P: 'static, F: Flavor> Shared<T, E, P, F> {
             // While they were out, newcomers went into the queue.
             reports.listeners = mem::take(&mut loan.listeners);
         }
+        reports.lent = false;
         let event = reports.events.pop_front()?;
+        reports.lent = !reports.listeners.is_empty() || matches!(event, Event::Listen(_));
         loan.last = reports.last.take();
         loan.listeners = mem::take(&mut reports.listeners);
         Some(Step::Report(event))
@@ -188,7 +190,13 @@ impl<T: 'static, E: 'static, P: 'static, F: Flavor> Machine for Shared<T, E, P, 
         for waker in loan.wakers {
             trampoline::guard(|| waker.wake());
         }
-        for (continuation, delivery) in loan.continuations {
+        // All but the first wait in the queue: whoever blocks in that one can have them run before.
+        let mut continuations = loan.continuations.into_iter();
+        let first = continuations.next();
+        for (continuation, delivery) in continuations {
+            trampoline::defer(Job::Call(Box::new(|| F::run(continuation, delivery))));
+        }
+        if let Some((continuation, delivery)) = first {
             trampoline::guard(|| F::run(continuation, delivery));
         }
     }
@@ -201,6 +209,10 @@ impl<T: 'static, E: 'static, P: 'static, F: Flavor> Machine for Shared<T, E, P, 
 
     fn disclaim<L: Lock<Inner = Self>>(cell: &L, key: Key) -> bool {
         cell.with(|shared| shared.disclaim(key)) == Action::Run
+    }
+
+    fn downstream(&self) -> Vec<F::Source> {
+        self.followers()
     }
 
     fn upstream(&self) -> Sources<F> {
@@ -229,7 +241,7 @@ fn serve<T, E, P, F: Flavor>(step: Step<T, E, P, F>, loan: &mut Loan<T, E, P, F>
         Step::Report(event) => report(event, loan),
         Step::Cancel(cancelers) => {
             for canceler in cancelers {
-                trampoline::guard(|| F::run(canceler, ()));
+                trampoline::guard(canceler);
             }
         }
         Step::Unfollow(links, cancel) => unfollow(links, cancel),

@@ -81,7 +81,6 @@ mod node;
 mod progress;
 mod state;
 
-pub(crate) use self::flavor::disclaim;
 pub use self::flavor::{Accepts, Flavor, Local, Threaded};
 pub(crate) use self::handle::Core;
 pub(crate) use self::lend::unfollow;

@@ -20,6 +20,8 @@ pub trait Machine: Sized + 'static {
     fn withdraw<L: Lock<Inner = Self>>(cell: &L, key: Key, cancel: bool) -> bool;
     /// Notes that no cancel will come from a follower; `true` obliges as above.
     fn disclaim<L: Lock<Inner = Self>>(cell: &L, key: Key) -> bool;
+    /// What waits for this promise, as far as it is a promise.
+    fn downstream(&self) -> Vec<<Self::Flavor as Flavor>::Source>;
     /// What this promise waits for.
     fn upstream(&self) -> Sources<Self::Flavor>;
 }
@@ -31,6 +33,7 @@ pub(crate) type Sources<F> = SmallVec<[<F as Flavor>::WeakSource; 1]>;
 pub trait Node<F: Flavor>: Work {
     fn withdraw(&self, key: Key, cancel: bool) -> bool;
     fn disclaim(&self, key: Key) -> bool;
+    fn downstream(&self) -> Vec<F::Source>;
     fn upstream(&self) -> Sources<F>;
     // Two methods, and no upcast: that needs a compiler newer than the oldest one we support.
     fn into_work(self: Arc<Self>) -> Arc<dyn Work>;
@@ -50,6 +53,10 @@ impl<L: Lock<Inner: Machine<Flavor = F>> + 'static, F: Flavor> Node<F> for L {
 
     fn disclaim(&self, key: Key) -> bool {
         L::Inner::disclaim(self, key)
+    }
+
+    fn downstream(&self) -> Vec<F::Source> {
+        self.with(|machine| machine.downstream())
     }
 
     fn upstream(&self) -> Sources<F> {

@@ -21,11 +21,13 @@ pub(crate) struct Reports<P: 'static, F: Flavor> {
     pub(super) last: Option<P>,
     pub(super) events: VecDeque<Event<P, F>>,
     pub(super) listeners: Listeners<P, F>,
+    /// Listeners are out with the lender.
+    pub(super) lent: bool,
 }
 
 impl<P: 'static, F: Flavor> Default for Reports<P, F> {
     fn default() -> Self {
-        Reports { last: None, events: VecDeque::new(), listeners: SmallVec::new() }
+        Reports { last: None, events: VecDeque::new(), listeners: SmallVec::new(), lent: false }
     }
 }
 
@@ -46,6 +48,6 @@ impl<P: 'static, F: Flavor> Reports<P, F> {
     }
 
     pub(super) fn has_listeners(&self) -> bool {
-        !self.listeners.is_empty()
+        self.lent || !self.listeners.is_empty() || self.events.iter().any(|event| matches!(event, Event::Listen(_)))
     }
 }

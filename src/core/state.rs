@@ -106,7 +106,7 @@ pub struct Link<F: Flavor> {
 
 pub(crate) type Links<F> = SmallVec<[Link<F>; 1]>;
 pub(crate) type Observers<T, E, F> = SmallVec<[Observer<T, E, F>; 1]>;
-pub(crate) type Cancelers<F> = SmallVec<[<F as Flavor>::Continuation<()>; 1]>;
+pub(crate) type Cancelers<F> = SmallVec<[<F as Flavor>::Canceler; 1]>;
 pub(crate) type CloneFn<T, E> = fn(&Result<T, E>) -> Result<T, E>;
 
 /// What the caller of a transition owes after unlocking.
@@ -200,13 +200,16 @@ impl<T: 'static, E: 'static, P: 'static, F: Flavor> Shared<T, E, P, F> {
         self.rights > self.silent
     }
 
-    /// Whether a source still counts on a cancel from here.
+    /// Whether a source still counts on a cancel from here. On an aggregate it always may: that cancels what it does not need.
     fn claims(&self) -> bool {
-        self.links.iter().any(|link| link.claims)
+        !self.aggregate && self.links.iter().any(|link| link.claims)
     }
 
     /// The sources that need no longer count on a cancel from here: nobody is left who could.
     pub(super) fn disclaim_sources(&mut self) -> SmallVec<[(F::WeakSource, Key); 1]> {
+        if !self.claims() {
+            return SmallVec::new();
+        }
         let claiming = self.links.iter_mut().filter(|link| link.claims);
         let silenced = claiming.map(|link| {
             link.claims = false;
@@ -276,7 +279,7 @@ impl<T: 'static, E: 'static, P: 'static, F: Flavor> Shared<T, E, P, F> {
         self.claim()
     }
 
-    pub(super) fn on_cancel(&mut self, canceler: F::Continuation<()>) -> Action {
+    pub(super) fn on_cancel(&mut self, canceler: F::Canceler) -> Action {
         self.cancelers.push(canceler);
         self.claim()
     }
@@ -417,7 +420,20 @@ impl<T: 'static, E: 'static, P: 'static, F: Flavor> Shared<T, E, P, F> {
         !self.consumers.is_empty()
     }
 
+    /// The promises that wait for this one.
+    pub(super) fn followers(&self) -> Vec<F::Source> {
+        let targets = self.consumers.iter().map(|consumer| match consumer {
+            Consumer::Continuation { run, .. } => F::target(run),
+            Consumer::Waker(_) => None,
+        });
+        targets.flatten().collect()
+    }
+
+    /// What it waits for: nothing, once it is settled, though it may not have left all sources yet.
     pub(super) fn sources(&self) -> Sources<F> {
+        if self.state != State::Pending {
+            return Sources::<F>::new();
+        }
         self.links.iter().map(|link| link.source.clone()).collect()
     }
 }

@@ -22,37 +22,48 @@ struct Slots<S: 'static, V: 'static, E: 'static, F: Flavor> {
     open: bool,
     /// The outcome of an aggregate whose slots are all filled.
     finish: fn(S) -> Result<V, E>,
-    deferred: Deferred<V, E, Progress, F>,
+    /// Held for as long as an input may bring something.
+    _deferred: Deferred<V, E, Progress, F>,
 }
 
 /// An input's share in the aggregate.
 #[doc(hidden)]
-pub struct Input<S: 'static, V: 'static, E: 'static, F: Flavor>(F::Ptr<Slots<S, V, E, F>>);
+pub struct Input<S: 'static, V: 'static, E: 'static, F: Flavor> {
+    slots: F::Ptr<Slots<S, V, E, F>>,
+    core: Core<V, E, Progress, F>,
+}
+
+/// The share of an input whose slot has an index.
+pub(super) type Indexed<S, V, E, F> = (Input<S, V, E, F>, usize);
 
 impl<S, V, E, F: Flavor> Clone for Input<S, V, E, F> {
     fn clone(&self) -> Self {
-        Input(self.0.clone())
+        Input { slots: self.slots.clone(), core: self.core.clone() }
     }
 }
 
 impl<S, V, E, F: Flavor> Slots<S, V, E, F> {
-    fn report(&self) -> Progress {
-        Progress { done: self.settled as u64, total: self.total as u64 }
+    fn report(&self, core: &Core<V, E, Progress, F>) -> Action {
+        core.queue_report(Progress { done: self.settled as u64, total: self.total as u64 })
     }
 
-    /// The core, what it has to perform, and the slots if they are all filled.
-    fn advance(&mut self) -> (Core<V, E, Progress, F>, Action, Option<S>) {
-        let core = self.deferred.core().clone();
+    /// What the core has to perform, and the slots if they are all filled.
+    fn advance(&mut self, core: &Core<V, E, Progress, F>) -> (Action, Option<S>) {
         if self.open {
-            return (core, Action::Rest, None);
+            return (Action::Rest, None);
         }
-        let action = if self.settled > 0 { core.queue_report(self.report()) } else { Action::Rest };
+        let action = if self.settled > 0 { self.report(core) } else { Action::Rest };
         let full = if self.settled == self.total { self.slots.take() } else { None };
-        (core, action, full)
+        (action, full)
     }
 }
 
 impl<S, V, E, F: Flavor> Input<S, V, E, F> {
+    /// The promise that waits for the input.
+    pub(super) fn target(&self) -> Option<F::Source> {
+        Some(self.core.node())
+    }
+
     /// Fills a slot. The last one settles the aggregate.
     pub(super) fn fill<T>(&self, value: T, store: impl FnOnce(&mut S, T)) {
         // What comes too late comes out again, and is dropped after unlocking.
@@ -68,13 +79,13 @@ impl<S, V, E, F: Flavor> Input<S, V, E, F> {
     }
 
     fn update(&self, change: impl FnOnce(&mut Slots<S, V, E, F>)) {
-        let ((core, action, full), finish) = self.0.with(|shared| {
+        let ((action, full), finish) = self.slots.with(|shared| {
             change(shared);
-            (shared.advance(), shared.finish)
+            (shared.advance(&self.core), shared.finish)
         });
-        core.perform(action, Caller::Library);
+        self.core.perform(action, Caller::Library);
         if let Some(slots) = full {
-            core.settle(finish(slots), Caller::Library);
+            self.core.settle(finish(slots), Caller::Library);
         }
     }
 
@@ -82,27 +93,30 @@ impl<S, V, E, F: Flavor> Input<S, V, E, F> {
     pub(super) fn arrive<T>(&self, delivery: Delivery<T, E>, store: impl FnOnce(&mut S, T)) {
         match delivery.value() {
             Ok(value) => self.fill(value, store),
-            Err(rejection) => self.end(rejection),
+            Err(rejection) => self.decide(rejection, false),
         }
     }
 
-    /// Settles the aggregate with the outcome of this one input.
+    /// Settles the aggregate with the outcome of this one input, which counts as progress.
     pub(super) fn conclude(&self, delivery: Delivery<V, E>) {
-        let (core, action) = self.0.with(|shared| {
-            shared.settled += 1;
-            let core = shared.deferred.core().clone();
-            let action = core.queue_report(shared.report());
-            (core, action)
-        });
-        core.perform(action, Caller::Library);
-        self.end(delivery);
+        self.decide(delivery, true);
     }
 
-    /// The same, of an input that does not count as progress. What other inputs brought is dropped.
-    fn end(&self, delivery: Delivery<V, E>) {
-        let (core, slots) = self.0.with(|shared| (shared.deferred.core().clone(), shared.slots.take()));
+    /// Settles the aggregate. What other inputs brought, or still bring, is dropped: the slots go under the same lock.
+    fn decide(&self, delivery: Delivery<V, E>, counts: bool) {
+        let (action, slots, caller) = self.slots.with(|shared| {
+            let mut action = Action::Rest;
+            if counts {
+                shared.settled += 1;
+                action = shared.report(&self.core);
+            }
+            // While it is being made, whoever makes it shall find it settled.
+            let caller = if shared.open { Caller::Quiet } else { Caller::Library };
+            (action, shared.slots.take(), caller)
+        });
+        self.core.perform(action, caller);
         trampoline::guard(|| drop(slots));
-        core.deliver(delivery, Caller::Library);
+        self.core.deliver(delivery, caller);
     }
 }
 
@@ -126,8 +140,9 @@ impl<S, V, E, F: Flavor> Gather<S, V, E, F> {
     ) -> Self {
         let (deferred, promise) = deferred::pair(broken, origin);
         promise.core().set_aggregate();
-        let shared = Slots { slots: Some(slots), settled: 0, total, open: true, finish, deferred };
-        Gather { input: Input(F::ptr(shared)), promise, links: Links::<F>::new(), empty: None }
+        let core = deferred.core().clone();
+        let slots = Slots { slots: Some(slots), settled: 0, total, open: true, finish, _deferred: deferred };
+        Gather { input: Input { slots: F::ptr(slots), core }, promise, links: Links::<F>::new(), empty: None }
     }
 
     /// Adds an input, and what to do when it settles.
@@ -136,15 +151,28 @@ impl<S, V, E, F: Flavor> Gather<S, V, E, F> {
         A: IntoPromise<F>,
         F: Accepts<Input<S, V, E, F>>,
     {
-        self.add_with(promise, |input| input, run);
+        self.add_with(promise, |input| input, run, Input::target);
     }
 
-    /// The same, of an input that brings something along.
-    pub(super) fn add_with<A, C: 'static>(
+    /// The same, of an input whose slot has an index.
+    pub(super) fn add_at<A>(
+        &mut self,
+        promise: A,
+        index: usize,
+        run: fn(Indexed<S, V, E, F>, Delivery<A::Value, A::Error>),
+    ) where
+        A: IntoPromise<F>,
+        F: Accepts<Indexed<S, V, E, F>>,
+    {
+        self.add_with(promise, |input| (input, index), run, |(input, _)| input.target());
+    }
+
+    fn add_with<A, C: 'static>(
         &mut self,
         promise: A,
         context: impl FnOnce(Input<S, V, E, F>) -> C,
         run: fn(C, Delivery<A::Value, A::Error>),
+        target: fn(&C) -> Option<F::Source>,
     ) where
         A: IntoPromise<F>,
         F: Accepts<C>,
@@ -154,13 +182,13 @@ impl<S, V, E, F: Flavor> Gather<S, V, E, F> {
             promise.disown();
             return;
         }
-        self.links.extend(promise.subscribe(context(self.input.clone()), run));
+        self.links.extend(promise.subscribe(context(self.input.clone()), run, target));
     }
 
     pub(super) fn finish(self) -> Promise<V, E, Progress, F> {
         match self.empty {
             Some(kind) => {
-                self.promise.core().break_by(kind, Caller::Library);
+                self.promise.core().break_by(kind, Caller::Quiet);
             }
             None => self.input.update(|shared| shared.open = false),
         }

@@ -5,9 +5,7 @@ use std::panic::Location;
 use crate::Progress;
 use crate::broken::Broken;
 use crate::chain::IntoPromise;
-use crate::core::{
-    Accepts, Action, Core, Delivery, Flavor, Link, Links, Lock, Machine, Sources, State, disclaim, unfollow,
-};
+use crate::core::{Accepts, Action, Core, Delivery, Flavor, Link, Links, Lock, Machine, Sources, State, unfollow};
 use crate::deferred::{self, Deferred};
 use crate::diagnostics;
 use crate::list::{Key, List};
@@ -35,8 +33,6 @@ pub struct Shared<I: 'static, C: 'static, U: 'static, E: 'static, F: Flavor> {
     in_flight: List<Option<Link<F>>>,
     /// All items were started, or the outcome was decided before.
     over: bool,
-    /// Nobody can cancel the promise of `map` any more, and so nobody those in flight through it.
-    silent: bool,
     deferred: Deferred<Vec<U>, E, Progress, F>,
 }
 
@@ -44,6 +40,8 @@ pub struct Shared<I: 'static, C: 'static, U: 'static, E: 'static, F: Flavor> {
 #[doc(hidden)]
 pub struct Flight<I: 'static, C: 'static, U: 'static, E: 'static, F: Flavor> {
     shared: F::Ptr<Shared<I, C, U, E, F>>,
+    /// The core of the promise of `map`.
+    core: Core<Vec<U>, E, Progress, F>,
     slot: usize,
     key: Key,
 }
@@ -91,6 +89,7 @@ where
     assert!(limit > 0, "`when::map` with a limit of 0 would never start anything: allow at least 1 in flight");
     let (deferred, promise) = deferred::pair(R::Error::from, Location::caller());
     let source = Source { items: items.into_iter(), f };
+    let core = deferred.core().clone();
     let shared = F::ptr(Shared {
         source: Some(source),
         limit,
@@ -99,15 +98,15 @@ where
         known: 0,
         in_flight: List::new(),
         over: false,
-        silent: false,
         deferred,
     });
     // Not a share of any one promise: it serves to start the first ones, and to stop them all.
-    let whole = Flight::<_, _, _, _, F> { shared, slot: 0, key: Key::DANGLING };
-    // The promises in flight are followed through one link to what they share: of their own there would be one for every item.
-    let source = <F as Accepts<Shared<I::IntoIter, C, R::Value, R::Error, F>>>::source(&whole.shared);
-    promise.core().follow(std::iter::once(Link { source, key: Key::DANGLING, private: false, claims: true }).collect());
+    let whole = Flight::<_, _, _, _, F> { shared, core, slot: 0, key: Key::DANGLING };
     whole.start();
+    // The promises in flight are followed through one link to what they share: of their own there would be one for every item. It
+    // is of no use before the promise can be canceled or followed, and not to one that is settled already.
+    let source = <F as Accepts<Shared<I::IntoIter, C, R::Value, R::Error, F>>>::source(&whole.shared);
+    promise.core().follow(Links::<F>::from_iter([Link { source, key: Key::DANGLING, private: false, claims: false }]));
     promise
 }
 
@@ -168,13 +167,13 @@ impl<I: 'static, C: 'static, U, E, F: Flavor> Machine for Shared<I, C, U, E, F> 
         false
     }
 
-    fn disclaim<L: Lock<Inner = Self>>(cell: &L, _: Key) -> bool {
-        let sources: Vec<_> = cell.with(|shared| {
-            shared.silent = true;
-            shared.in_flight.iter().flatten().map(|link| (link.source.clone(), link.key)).collect()
-        });
-        sources.iter().for_each(|(source, key)| disclaim::<F>(source, *key));
+    /// If one fails, the others in flight are canceled, whoever holds the promise of `map`.
+    fn disclaim<L: Lock<Inner = Self>>(_: &L, _: Key) -> bool {
         false
+    }
+
+    fn downstream(&self) -> Vec<F::Source> {
+        vec![self.deferred.core().node()]
     }
 
     fn upstream(&self) -> Sources<F> {
@@ -199,7 +198,7 @@ fn stop<I: 'static, C: 'static, U: 'static, E: 'static, F: Flavor>(cell: &impl L
 
 impl<I, C, U, E, F: Flavor> Flight<I, C, U, E, F> {
     fn of(&self, slot: usize, key: Key) -> Self {
-        Flight { shared: self.shared.clone(), slot, key }
+        Flight { shared: self.shared.clone(), core: self.core.clone(), slot, key }
     }
 
     /// Starts promises until the limit is reached, the items are used up, or the outcome is decided.
@@ -228,15 +227,16 @@ impl<I, C, U, E, F: Flavor> Flight<I, C, U, E, F> {
                 trampoline::guard(|| drop(source));
                 return;
             }
-            let link = promise.subscribe(self.of(slot, key), |flight, delivery| flight.arrive::<R>(delivery));
+            let arrive = |flight: Self, delivery| flight.arrive::<R>(delivery);
+            let link = promise.subscribe(self.of(slot, key), arrive, |flight| Some(flight.core.node()));
             self.resume(source, key, link);
         }
     }
 
     /// Notes the link to a promise that was started, and puts the source back.
     fn resume(&self, source: Source<I, C>, key: Key, link: Option<Link<F>>) {
-        let followed = link.as_ref().map(|link| (link.source.clone(), link.key));
-        let (core, silent, late) = self.shared.with(|shared| {
+        let followed = link.as_ref().map(|link| link.source.clone());
+        let (core, late) = self.shared.with(|shared| {
             let mut link = link;
             if let Some(noted) = shared.in_flight.get_mut(key) {
                 *noted = link.take();
@@ -244,20 +244,17 @@ impl<I, C, U, E, F: Flavor> Flight<I, C, U, E, F> {
             let core = shared.deferred.core().clone();
             if !shared.is_decided() {
                 shared.source = Some(source);
-                return (core, shared.silent, None);
+                return (core, None);
             }
-            (core, false, Some((source, link)))
+            (core, Some((source, link)))
         });
         if let Some((source, link)) = late {
             // The outcome was decided while the promise was being started, by who could not find its link.
             trampoline::guard(|| drop(source));
             unfollow(link.into_iter().collect::<Links<F>>(), true);
             self.stop();
-        } else if let Some((followed, key)) = followed {
-            if silent {
-                disclaim::<F>(&followed, key);
-            }
-            core.break_ring(followed);
+        } else if let Some(followed) = followed {
+            core.break_ring(followed, Caller::Library);
         }
     }
 
@@ -277,7 +274,7 @@ impl<I, C, U, E, F: Flavor> Flight<I, C, U, E, F> {
     fn fail(&self, source: Source<I, C>, payload: diagnostics::Payload) {
         trampoline::guard(|| drop(source));
         let core = self.shared.with(|shared| shared.deferred.core().clone());
-        core.break_by_panic(payload, Caller::Library);
+        core.break_by_panic(payload, Caller::Quiet);
         self.stop();
     }
 

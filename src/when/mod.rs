@@ -30,7 +30,7 @@ mod map;
 
 use std::panic::Location;
 
-use self::gather::{Gather, Input};
+use self::gather::{Gather, Indexed, Input};
 use crate::Progress;
 use crate::broken::Broken;
 use crate::chain::IntoPromise;
@@ -99,9 +99,6 @@ pub trait When<F: Flavor>: Sealed {
 #[doc(hidden)]
 pub trait Sealed {}
 
-/// The place of the input `index` among the slots: shared with the aggregate.
-type Indexed<S, V, E, F> = (Input<S, V, E, F>, usize);
-
 impl<A> Sealed for Vec<A> {}
 
 impl<A, F> When<F> for Vec<A>
@@ -121,13 +118,9 @@ where
         let slots = std::iter::repeat_with(|| None).take(total).collect();
         let mut gather = Gather::new(slots, total, resolve_all, broken, origin);
         for (index, promise) in self.into_iter().enumerate() {
-            gather.add_with(
-                promise,
-                |input| (input, index),
-                |(input, index), delivery| {
-                    input.arrive(delivery, |slots, value| slots[index] = Some(value));
-                },
-            );
+            gather.add_at(promise, index, |(input, index), delivery| {
+                input.arrive(delivery, |slots, value| slots[index] = Some(value));
+            });
         }
         gather.finish()
     }
@@ -171,13 +164,9 @@ where
         let finish = |slots: [Option<A::Value>; N]| Ok(slots.map(|slot| slot.expect(FULL)));
         let mut gather = Gather::new(slots, N, finish, broken, origin);
         for (index, promise) in self.into_iter().enumerate() {
-            gather.add_with(
-                promise,
-                |input| (input, index),
-                |(input, index), delivery| {
-                    input.arrive(delivery, |slots, value| slots[index] = Some(value));
-                },
-            );
+            gather.add_at(promise, index, |(input, index), delivery| {
+                input.arrive(delivery, |slots, value| slots[index] = Some(value));
+            });
         }
         gather.finish()
     }
@@ -275,21 +264,17 @@ where
     let slots: Vec<Option<E>> = promises.iter().map(|_| None).collect();
     let mut gather = Gather::new(slots, promises.len(), reject_all, Vec::from, Location::caller());
     for (index, promise) in promises.into_iter().enumerate() {
-        gather.add_with(
-            promise,
-            |input| (input, index),
-            |(input, index), delivery| match delivery {
-                Delivery::Outcome(Ok(value)) => input.conclude(Delivery::Outcome(Ok(value))),
-                Delivery::Outcome(Err(error)) => input.fill(error, |slots, error| slots[index] = Some(error)),
-                Delivery::Broken(broken) => match diagnostics::guard(|| E::from(broken.clone())) {
-                    Ok(error) => input.fill(error, |slots, error| slots[index] = Some(error)),
-                    Err(payload) => {
-                        diagnostics::discard(payload);
-                        input.conclude(Delivery::Broken(broken));
-                    }
-                },
+        gather.add_at(promise, index, |(input, index), delivery| match delivery {
+            Delivery::Outcome(Ok(value)) => input.conclude(Delivery::Outcome(Ok(value))),
+            Delivery::Outcome(Err(error)) => input.fill(error, |slots, error| slots[index] = Some(error)),
+            Delivery::Broken(broken) => match diagnostics::guard(|| E::from(broken.clone())) {
+                Ok(error) => input.fill(error, |slots, error| slots[index] = Some(error)),
+                Err(payload) => {
+                    diagnostics::discard(payload);
+                    input.conclude(Delivery::Broken(broken));
+                }
             },
-        );
+        });
     }
     gather.finish()
 }
@@ -353,14 +338,10 @@ where
     let slots: Vec<Option<Result<T, E>>> = promises.iter().map(|_| None).collect();
     let mut gather = Gather::new(slots, promises.len(), resolve_all, Broken::from, Location::caller());
     for (index, promise) in promises.into_iter().enumerate() {
-        gather.add_with(
-            promise,
-            |input| (input, index),
-            |(input, index), delivery| match delivery {
-                Delivery::Outcome(result) => input.fill(result, |slots, result| slots[index] = Some(result)),
-                Delivery::Broken(broken) => input.conclude(Delivery::Broken(broken)),
-            },
-        );
+        gather.add_at(promise, index, |(input, index), delivery| match delivery {
+            Delivery::Outcome(result) => input.fill(result, |slots, result| slots[index] = Some(result)),
+            Delivery::Broken(broken) => input.conclude(Delivery::Broken(broken)),
+        });
     }
     gather.finish()
 }

@@ -47,6 +47,7 @@ macro_rules! both {
 }
 
 mod aborts;
+mod adversary;
 mod auto_traits;
 mod event_loop;
 mod executors;
