@@ -98,6 +98,8 @@
 mod bridge;
 mod broken;
 mod chain;
+#[cfg(doctest)]
+mod claims;
 mod core;
 mod deferred;
 mod diagnostics;

@@ -195,11 +195,15 @@ impl Frame {
             if self.suspends {
                 t.current = t.suspended.pop().unwrap_or_default();
             }
-            if self.outermost {
-                // Gives the buffers back: nothing else would at the end of the thread.
-                return mem::replace(t, Trampoline::new()).panic;
+            if !self.outermost {
+                return None;
             }
-            None
+            let panic = t.panic.take();
+            if t.current.capacity() + t.overflow.capacity() + t.suspended.capacity() > 0 {
+                // Gives the buffers back: nothing else would at the end of the thread.
+                *t = Trampoline::new();
+            }
+            panic
         })
     }
 }

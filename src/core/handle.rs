@@ -78,7 +78,12 @@ impl<T, E, P, F: Flavor> Core<T, E, P, F> {
     // What producers do.
 
     pub(crate) fn settle(&self, outcome: Result<T, E>, caller: Caller) -> bool {
-        match self.with(|shared| shared.settle(outcome)) {
+        let settled = self.with(|shared| shared.settle(outcome));
+        self.after_settle(settled, caller)
+    }
+
+    fn after_settle(&self, settled: Result<Action, Result<T, E>>, caller: Caller) -> bool {
+        match settled {
             Ok(action) => {
                 self.perform(action, caller);
                 true
@@ -124,8 +129,18 @@ impl<T, E, P, F: Flavor> Core<T, E, P, F> {
 
     /// The same for a derived promise, whose one source has delivered and needs not be left.
     pub(crate) fn deliver_derived(&self, delivery: Delivery<T, E>) {
-        self.forget_source();
-        self.deliver(delivery, Caller::Library);
+        match delivery {
+            Delivery::Outcome(outcome) => {
+                let settled = self.with(|shared| {
+                    shared.links.clear();
+                    shared.settle(outcome)
+                });
+                self.after_settle(settled, Caller::Library);
+            }
+            Delivery::Broken(broken) => {
+                self.break_with(broken, Caller::Library);
+            }
+        }
     }
 
     pub(crate) fn notify(&self, report: P, caller: Caller) -> bool {
@@ -134,11 +149,17 @@ impl<T, E, P, F: Flavor> Core<T, E, P, F> {
 
     fn report(&self, event: Event<P, F>, caller: Caller) -> bool {
         match self.with(|shared| shared.report(event)) {
-            Ok((action, _replaced)) => {
+            Ok((action, replaced)) => {
+                if std::mem::needs_drop::<P>() {
+                    trampoline::scrap(Caller::Quiet, replaced);
+                }
                 self.perform(action, caller);
                 true
             }
-            Err(_late) => false,
+            Err(late) => {
+                trampoline::scrap(caller, late);
+                false
+            }
         }
     }
 
@@ -175,14 +196,15 @@ impl<T, E, P, F: Flavor> Core<T, E, P, F> {
         action.is_some()
     }
 
-    /// Registers a continuation, which takes over a right, on behalf of the promise `target` that will be settled by it.
+    /// Registers a continuation, which takes over a right, on behalf of the promise `target`, which is made for it and known to
+    /// nobody yet.
     pub(crate) fn consume<U, E2, P2>(&self, continuation: F::Continuation<Delivery<T, E>>, target: &Core<U, E2, P2, F>)
     where
         F: Accepts<Shared<T, E, P, F>>,
     {
         let (key, action) = self.with(|shared| shared.consume(continuation));
         // Before the continuation can run: what it makes the target follow comes after.
-        target.follow(smallvec![self.link(key, false)]);
+        target.with(|shared| shared.links.push(self.link(key, false)));
         self.perform(action, Caller::User);
     }
 
@@ -224,7 +246,7 @@ impl<T, E, P, F: Flavor> Core<T, E, P, F> {
             if let Some(taken) = self.take() {
                 return Poll::Ready(taken);
             }
-            if self.with(|shared| shared.is_parked(*key, cx.waker())) {
+            if *key != Key::DANGLING && self.with(|shared| shared.is_parked(*key, cx.waker())) {
                 return Poll::Pending;
             }
             let waker = cx.waker().clone();

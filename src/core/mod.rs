@@ -41,6 +41,7 @@
 //! | `lend` (peek) | nothing | nothing | lent | nothing |
 //! | `give_back` | | | | settled, or run on |
 //! | `release`, `unfollow` | a right less; run if that leaves work | a right less | a right less; run to dispose | a right less |
+//! | `disclaim` | a claim less; run if nobody can cancel now | a claim less | | |
 //! | `drop_producer` | the last: abandoned, as `settle` | the last: abandoned | run to dispose | |
 //! | `follow` | links noted | links noted | links handed back, to be left | links handed back |
 //!
@@ -54,7 +55,8 @@
 //! - While lent, the outcome, the last report and the listeners belong to the lender; newcomers go into the queue of events, the
 //!   observers and the consumers, which stay behind the lock.
 //! - A *right* is a claim to the outcome: each promise that has not given it has one, and each continuation that was made of such a
-//!   promise. Who uses the last right gets the outcome itself.
+//!   promise. Who uses the last right gets the outcome itself. A right is a claim to cancel, too, except that of a continuation whose
+//!   own promise nobody holds (it is *silent*).
 //! - A producer's end is a count. Handles of either end keep the memory; only rights and producers keep the outcome.
 //! - A source knows its followers by strong references in `consumers`, a follower its sources by weak ones in `links`.
 //!

@@ -35,6 +35,8 @@ macro_rules! both {
         mod progress;
         #[path = "both/reentrancy.rs"]
         mod reentrancy;
+        #[path = "both/regressions.rs"]
+        mod regressions;
         #[path = "both/settle.rs"]
         mod settle;
         #[path = "both/settled.rs"]
@@ -47,7 +49,6 @@ macro_rules! both {
 }
 
 mod aborts;
-mod adversary;
 mod auto_traits;
 mod event_loop;
 mod executors;
@@ -57,6 +58,7 @@ mod into_local;
 mod local;
 mod memory;
 mod misuse;
+mod regressions;
 mod shutdown;
 mod sizes;
 mod tasks;
