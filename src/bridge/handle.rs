@@ -22,15 +22,16 @@ use crate::promise::Promise;
 /// # Examples
 ///
 /// ```
-/// use deferral::EventLoop;
+/// use deferral::{Deferred, EventLoop};
 ///
 /// let event_loop = EventLoop::new();
 /// let handle = event_loop.handle();
-/// let worker = std::thread::spawn(move || handle.call_soon(|| "run by the loop").wait());
-/// while !worker.is_finished() {
-///     event_loop.run_until_idle();
-/// }
-/// assert_eq!(worker.join().unwrap().unwrap(), "run by the loop");
+/// let (deferred, answer) = Deferred::<u32>::new();
+/// std::thread::spawn(move || {
+///     let half = handle.call_soon(|| 21).wait().unwrap(); // run by the loop, awaited by the thread
+///     deferred.resolve(2 * half);
+/// });
+/// assert_eq!(event_loop.run_until_complete(answer).unwrap(), 42);
 /// ```
 #[derive(Clone)]
 pub struct Handle {

@@ -117,8 +117,9 @@ pub fn sleep(duration: Duration) -> local::Promise<()> {
 /// Gives `promise` until `duration` has passed: settles as it does, or is rejected with kind
 /// [`TimedOut`](crate::BrokenKind::TimedOut).
 ///
-/// A value that is there at the deadline wins, so a settled promise passes even a timeout of zero. When the time is over,
-/// `promise` is canceled if nobody else consumes it; keep a clone of it to have it go on. When it is settled in time, the timer is
+/// A value that is there at the deadline wins, and so does one that comes in the loop's turn of the deadline: the end of a timeout
+/// waits for what that turn brings about. A settled promise passes even a timeout of zero. When the time is over, `promise` is
+/// canceled if nobody else consumes it; keep a clone of it to have it go on. When it is settled in time, the timer is
 /// removed. If the loop goes first, the timeout is rejected with kind [`LoopClosed`](crate::BrokenKind::LoopClosed). A future gets a
 /// timeout by being spawned.
 ///

@@ -272,3 +272,17 @@ fn its_loop_goes_first() {
         assert_eq!(kind_of(end), BrokenKind::LoopClosed);
     }
 }
+
+/// M4: a task that ends at the deadline is in time, though its timer was made later and its end takes a turn more.
+#[test]
+fn a_task_that_ends_at_the_deadline_is_in_time() {
+    let event_loop = EventLoop::with_virtual_clock();
+    let answer = event_loop.run_until_complete(async {
+        let work = spawn(async {
+            sleep(SECOND).await.unwrap();
+            1
+        });
+        timeout(SECOND, work).await
+    });
+    assert_eq!(answer.unwrap(), 1);
+}
