@@ -57,11 +57,12 @@ struct Message(String);
 pub enum BrokenKind {
     /// The last [`Deferred`](crate::Deferred) was dropped before it settled.
     Abandoned,
-    /// Somebody called [`Promise::cancel`](crate::Promise::cancel).
+    /// Somebody called [`Promise::cancel`](crate::Promise::cancel), or a combinator that consumed it alone did not need it any more.
     Canceled,
     /// The time given to `timeout` was over.
     TimedOut,
-    /// The closure or future that owed the outcome panicked.
+    /// The closure or future that owed the outcome panicked; or the outcome could not be cloned, or the error not be made, for that
+    /// reason.
     Panicked,
     /// The event loop that owed the outcome is gone.
     LoopClosed,

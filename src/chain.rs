@@ -10,7 +10,7 @@ use crate::diagnostics;
 use crate::promise::Promise;
 use crate::trampoline::{self, Caller};
 
-/// What a continuation may return and an aggregate may be given: a promise, or a [`Result`] in the place of a settled one.
+/// What a continuation may return and [`when`](crate::when()) may be given: a promise, or a [`Result`] in the place of a settled one.
 ///
 /// The trait is sealed: its methods are not for use outside the crate.
 ///
@@ -147,7 +147,7 @@ where
     /// is rejected with kind [`Panicked`](crate::BrokenKind::Panicked).
     ///
     /// The new promise is detached when it is dropped: `f` runs all the same. Canceled, it drops `f`, and cancels this promise if
-    /// nobody else consumes it. If `f` returns its own promise, that is rejected with kind [`Cycle`](crate::BrokenKind::Cycle).
+    /// nobody else consumes it. Reports of progress do not pass. If `f` returns its own promise, that is rejected with kind [`Cycle`](crate::BrokenKind::Cycle).
     ///
     /// Other than jQuery's, which waits for a later tick, this `then` runs inline.
     ///
@@ -243,7 +243,8 @@ where
 
     /// Settles `target` with the outcome of this promise.
     ///
-    /// The target is settled where this promise is, on the same thread, unless somebody settles it earlier. Canceling the target
+    /// The target is settled where this promise is, on the same thread, unless somebody settles it earlier. Reports of progress do not
+    /// pass. Canceling the target
     /// reaches this promise, if nobody else consumes it; so does a target that is canceled already. A ring of promises that
     /// follow each other can never settle: at least one of it is rejected with kind [`Cycle`](crate::BrokenKind::Cycle).
     ///
@@ -293,6 +294,7 @@ where
     }
 
     /// The promise of a continuation that works on `f` and the new promise's own `Deferred`.
+    #[track_caller]
     fn derive<C, U, E2>(
         mut self,
         f: C,
@@ -377,6 +379,10 @@ where
         self.spend();
         let (deferred, promise) = deferred::pair(T::Error::from, Location::caller());
         let run = |deferred: Deferred<T::Value, T::Error, Progress, F>, delivery: Delivery<T, Broken>| match delivery {
+            // Canceled while it waited for its turn among others, and the promise inside with it.
+            Delivery::Outcome(Ok(inner)) if deferred.state() != State::Pending => {
+                trampoline::guard(|| inner.disown());
+            }
             Delivery::Outcome(Ok(inner)) => settle_by(|| inner, deferred),
             Delivery::Outcome(Err(broken)) | Delivery::Broken(broken) => {
                 deferred.core().deliver_derived(Delivery::Broken(broken));

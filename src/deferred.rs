@@ -92,9 +92,9 @@ impl<T, E, P, F: Flavor> Deferred<T, E, P, F> {
     /// Settles the promise with a value; `false` if it was settled already, and the value is dropped.
     ///
     /// Callbacks run before `resolve` returns, on this thread: first `done` and `always` in the order of their registration, then
-    /// `then` and the aggregates. Awaiting tasks are woken. Three exceptions, each of which leaves the callbacks to somebody who is
-    /// at work already: the outcome or a progress report is just being shown on another thread or further up this thread's stack; or
-    /// more than sixteen settles nest on this thread. Everything that happened before `resolve` is visible to every callback
+    /// `then` and the aggregates; awaiting tasks are woken in between. Two exceptions leave the callbacks to somebody who is at work
+    /// already: a progress report of this promise is just being told, on another thread or further up this thread's stack; or more
+    /// than sixteen settles nest on this thread. Everything that happened before `resolve` is visible to every callback
     /// and consumer.
     ///
     /// # Panics
@@ -152,8 +152,8 @@ impl<T, E, P, F: Flavor> Deferred<T, E, P, F> {
     /// Tells how far the work is; `false` once settled, and the report is dropped.
     ///
     /// Every `progress` callback sees this report before any sees the next, and all of them before the settle that comes after it.
-    /// A later callback is told the last report at once. Inside a progress callback of the same promise, the new report waits for
-    /// its turn.
+    /// Callbacks run before `notify` returns, with the exceptions of [`resolve`](Deferred::resolve): while another report of this
+    /// promise is told, whoever tells it tells this one, too. A later callback is told the last report at once.
     ///
     /// # Panics
     ///
@@ -263,8 +263,8 @@ impl<T, E, P, F: Flavor> Deferred<T, E, P, F> {
 
     /// Registers a callback for the case that somebody calls [`Promise::cancel`]: the place to stop the work.
     ///
-    /// It runs after the cancel has won, before the observers, on the canceling thread; at once if the promise is canceled
-    /// already. It is dropped unrun when the promise is settled otherwise, and when nobody is left who could cancel.
+    /// It runs after the cancel has won, before the observers, on the canceling thread, or on the one that is just telling a report
+    /// of this promise, once it has told it; at once if the promise is canceled already. It is dropped unrun when the promise is settled otherwise, and when nobody is left who could cancel.
     ///
     /// # Panics
     ///

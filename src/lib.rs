@@ -70,7 +70,7 @@
 //! # What holds
 //!
 //! 1. **Settle once.** Of any number of settles and cancels, from any threads, exactly one wins and returns `true`.
-//! 2. **Never a hang.** A promise whose last `Deferred` is dropped is rejected ([`BrokenKind::Abandoned`]); so is what a dropped loop
+//! 2. **Never a hang.** A promise whose last `Deferred` is dropped unsettled is rejected ([`BrokenKind::Abandoned`]); so is what a dropped loop
 //!    owes ([`BrokenKind::LoopClosed`]). The error says where the promise was made.
 //! 3. **Observers borrow, the last consumer owns.** `done`, `fail` and `always` see `&T` or `&E` first, then each consumer
 //!    gets a clone, and the last the value itself: one consumer needs no `Clone`.

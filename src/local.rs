@@ -4,11 +4,11 @@
 //!
 //! - Take [`deferral::Promise`](crate::Promise) when another thread settles, awaits or drops it. Its callbacks are `Send`.
 //! - Take [`local::Promise`](Promise) when all of it stays on one thread (a GUI, the browser, an event loop) and callbacks capture
-//!   an `Rc`, a widget, a borrowed handle. It pays for no lock and no atomic operation.
+//!   an `Rc` or a widget. It pays for no lock and no atomic operation.
 //! - The event loop's own work is local: [`EventLoop::spawn`](crate::EventLoop::spawn) and its kin return local promises.
 //! - From a thread to the loop: make a thread-safe pair, send the `Deferred` over, and call
 //!   [`into_local`](crate::Promise::into_local) on its promise.
-//! - From the loop to a thread: [`Handle`](crate::Handle) schedules from anywhere, and returns thread-safe promises.
+//! - From any thread to the loop: a [`Handle`](crate::Handle) schedules there, and returns thread-safe promises to await anywhere.
 //!
 //! Both are one type with a flavor, so all methods are those of [`Deferred`](crate::Deferred) and [`Promise`](crate::Promise), and
 //! [`when`](crate::when()) serves both. `wait` is for the thread-safe flavor alone: nobody else could settle while this thread waits.

@@ -136,8 +136,8 @@ impl<T, E, P, F: Flavor> Promise<T, E, P, F> {
     ///
     /// It runs on the thread that resolves, before `resolve` returns, in the order of registration with `always`; if the promise is
     /// resolved already, it runs before `done` returns. While the value is just being shown to other callbacks (further up this
-    /// thread's stack, or on another thread), it is appended to them and run by that thread. On a rejected promise it is dropped
-    /// unrun. Whatever it captured is dropped as soon as it has run or can no longer run.
+    /// thread's stack, or on another thread), it is appended to them and run by that thread; what nests too deep on this thread is run
+    /// by the outermost call. On a rejected promise, and on one that has given its value (`(&mut promise).await`), it is dropped unrun. Whatever it captured is dropped as soon as it has run or can no longer run.
     ///
     /// It only looks: the value goes on to the consumers, and an error is not handled by `done`.
     ///
@@ -221,7 +221,7 @@ impl<T, E, P, F: Flavor> Promise<T, E, P, F> {
     /// Registers a callback for reports of progress.
     ///
     /// It is told the last report at once, if there was one, also after the settle, and then each further one on the thread that
-    /// notifies. It sees reports in the order in which they were issued, without a gap, and none after the settle.
+    /// notifies, or on one that is just telling an earlier one. It sees reports in the order in which they were issued, without a gap.
     ///
     /// # Panics
     ///
@@ -251,7 +251,8 @@ impl<T, E, P, F: Flavor> Promise<T, E, P, F> {
     /// A cancel is one more attempt to settle: it cannot be refused or swallowed, and it undoes nothing that was settled before.
     /// When it wins, the [`on_cancel`](Deferred::on_cancel) callbacks run, then the observers, then the consumers. It drops the
     /// future of a spawned task and the closure of a scheduled call, removes a timer, and goes up a chain to each source that has no
-    /// other consumer; observers do not keep a source from it.
+    /// other consumer; observers do not keep a source from it. The callbacks of those sources run after the ones of this promise,
+    /// before `cancel` returns, with the exceptions of [`Deferred::resolve`].
     ///
     /// # Panics
     ///

@@ -31,6 +31,9 @@ const CALLS: usize = 32;
 /// How many frames nest before those of drops and polls are deferred.
 const FRAMES: usize = 32;
 
+/// How many flushes nest: one of them may run what blocks, and so begins the next.
+const FLUSHES: usize = 32;
+
 /// Something that has work to do and knows what it is.
 pub trait Work {
     /// Does it. Foreign code runs in here, and must not unwind out of here.
@@ -77,6 +80,8 @@ struct Trampoline {
     suspended: Vec<VecDeque<Job>>,
     /// What nested too deep: for the outermost frame.
     overflow: VecDeque<Job>,
+    /// How many of [`flush`] nest.
+    flushes: usize,
     panic: Option<Payload>,
 }
 
@@ -88,6 +93,7 @@ impl Trampoline {
             current: VecDeque::new(),
             suspended: Vec::new(),
             overflow: VecDeque::new(),
+            flushes: 0,
             panic: None,
         }
     }
@@ -241,8 +247,17 @@ pub(crate) fn guard<R>(f: impl FnOnce() -> R) -> Option<R> {
     diagnostics::guard(f).map_err(keep_panic).ok()
 }
 
-/// Runs all that is queued on this thread: for who is about to block it.
+/// Runs all that is queued on this thread: for who is about to block it. Of many that block inside each other, the innermost leave
+/// the rest to those around them.
 pub(crate) fn flush() {
+    let nests = with(|t| {
+        let nests = t.flushes < FLUSHES;
+        t.flushes += usize::from(nests);
+        nests
+    });
+    if !nests {
+        return;
+    }
     loop {
         let next = with(|t| {
             let waiting = t.suspended.iter_mut().find_map(VecDeque::pop_front);
@@ -252,9 +267,10 @@ pub(crate) fn flush() {
             Some(job) => {
                 guard(|| job.run());
             }
-            None => return,
+            None => break,
         }
     }
+    with(|t| t.flushes -= 1);
 }
 
 /// Gives the code that follows a trampoline of its own until the result is dropped, after emptying this one: for a loop that runs

@@ -17,9 +17,10 @@ use crate::trampoline;
 ///
 /// # Order
 ///
-/// The loop works in turns. Each turn runs what was ready when it began, first in, first out, wherever it came from, and then the
-/// timers that are due, in the order of their deadlines, equal ones in the order of their making. What is scheduled during a turn runs
-/// in the next. Timers and other threads' wakes are looked at in every turn, so nothing starves.
+/// The loop works in turns. Each turn runs what was ready when it began: what the loop's own thread scheduled, then what other
+/// threads sent, each first in, first out; and then the timers that are due, in the order of their deadlines, equal ones in the order
+/// of their making. What is scheduled during a turn runs in the next, and what is scheduled while the loop does not run keeps one
+/// order, wherever it came from. Timers and other threads' wakes are looked at in every turn, so nothing starves.
 ///
 /// # Panics
 ///
@@ -29,7 +30,8 @@ use crate::trampoline;
 ///
 /// A dropped loop drops its tasks and calls, on its thread, and rejects every promise that it owes with kind
 /// [`LoopClosed`](crate::BrokenKind::LoopClosed), as well as all that is scheduled on it later. Destructors that run
-/// meanwhile may wake, spawn, schedule and settle. A loop that is forgotten ([`std::mem::forget`]) settles nothing.
+/// meanwhile may wake, spawn, schedule and settle; they are in that loop ([`current`](crate::current())), even inside another one
+/// that runs, so what they schedule is rejected in the same way. A loop that is forgotten ([`std::mem::forget`]) settles nothing.
 ///
 /// # Examples
 ///
@@ -181,7 +183,8 @@ impl EventLoop {
     /// Runs the loop until `future` is ready, and returns its output.
     ///
     /// The future is polled here, on the stack: it may borrow, and dropping out of this call by a panic drops it. If it is ready at
-    /// its first poll, no turn is run. Tasks that are not finished stay for the next run. [`Handle::stop`] does not end it.
+    /// its first poll, no turn is run. Tasks that are not finished stay for the next run. [`Handle::stop`] does not end it. Inside a
+    /// callback of a promise, what this thread has queued for itself is run first.
     ///
     /// # Panics
     ///

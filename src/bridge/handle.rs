@@ -15,9 +15,9 @@ use crate::promise::Promise;
 
 /// A handle of an [`EventLoop`](crate::EventLoop), for any thread: what goes in is `Send`, and a thread-safe [`Promise`] comes out.
 ///
-/// Everything it schedules wakes a loop that sleeps, and keeps the order of scheduling with what others schedule. Handles do not keep
-/// the loop alive: once it is gone, promises made here are rejected with kind [`LoopClosed`](crate::BrokenKind::LoopClosed),
-/// no closure runs, and nothing panics.
+/// Everything it schedules wakes a loop that sleeps, and keeps its order among what other threads schedule. Handles do not keep the
+/// loop alive: once it is gone, promises made here are rejected with kind [`LoopClosed`](crate::BrokenKind::LoopClosed),
+/// closures and futures are dropped unrun on the calling thread, and nothing panics.
 ///
 /// # Examples
 ///
@@ -45,8 +45,8 @@ impl Handle {
 
     /// Spawns a future on the loop; see [`EventLoop::spawn`](crate::EventLoop::spawn).
     ///
-    /// The future is polled and dropped on the loop's thread, also when the promise is canceled on another one: then no later than
-    /// in the loop's next turn.
+    /// The future is polled and dropped on the loop's thread (or where `spawn` is called, if the loop is gone already), also when the
+    /// promise is canceled on another one: then no later than in the loop's next turn, perhaps after the observers have run.
     ///
     /// # Examples
     ///
@@ -212,18 +212,20 @@ impl Handle {
         cancel: fn(&Local, Key),
         schedule: impl FnOnce(&Rc<Local>) -> Key + Send + 'static,
     ) -> Promise<T> {
-        // Known to the loop's thread alone, where the cancel arrives after what it cancels.
+        // Set on the loop's thread alone: by the schedule, or by a cancel on that very thread, which does not wait in the queue and
+        // may overtake it.
         let key = Arc::new(OnceLock::new());
         let scheduled = (Arc::downgrade(&self.remote), key.clone(), cancel);
         self.send(move |local| {
-            let _ = key.set(schedule(local));
+            if key.get().is_none() {
+                let _ = key.set(schedule(local));
+            }
         });
         promise.core().on_cancel(<Threaded as Accepts<Scheduled>>::canceler(scheduled, |(remote, key, cancel)| {
             if let Some(remote) = remote.upgrade() {
-                Handle { remote }.send(move |local| {
-                    if let Some(key) = key.get() {
-                        cancel(local, *key);
-                    }
+                Handle { remote }.send(move |local| match key.get() {
+                    Some(key) => cancel(local, *key),
+                    None => drop(key.set(Key::DANGLING)),
                 });
             }
         }));

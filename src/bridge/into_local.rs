@@ -14,10 +14,12 @@ use super::owed::Owed;
 use super::running;
 use crate::core::{Accepts, State};
 use crate::deferred;
+use crate::diagnostics;
 use crate::event_loop::Local;
 use crate::list::Key;
 use crate::local;
 use crate::promise::Promise;
+use crate::trampoline::Caller;
 
 /// Reports of progress on their way to the loop.
 struct Reports<P> {
@@ -58,17 +60,23 @@ impl<T, E, P> Future for Arrival<T, E, P> {
         this.reports.waker.register(cx.waker());
         this.pass_reports();
         let Some(mut source) = this.source.take() else { return Poll::Ready(()) };
-        match Pin::new(&mut source).poll(cx) {
-            Poll::Ready(outcome) => {
+        // It panics where the outcome's own code does: in its clone, or in `E::from`.
+        match diagnostics::guard(|| Pin::new(&mut source).poll(cx)) {
+            Ok(Poll::Ready(outcome)) => {
                 this.pass_reports();
                 this.owed.deferred.settle_quietly(outcome);
                 Poll::Ready(())
             }
-            Poll::Pending if this.owed.deferred.state() == State::Pending => {
+            Err(payload) => {
+                this.pass_reports();
+                this.owed.deferred.core().break_by_panic(payload, Caller::Quiet);
+                Poll::Ready(())
+            }
+            Ok(Poll::Pending) if this.owed.deferred.state() == State::Pending => {
                 this.source.set(Some(source));
                 Poll::Pending
             }
-            Poll::Pending => {
+            Ok(Poll::Pending) => {
                 // Canceled in the middle of this poll, when the source was not in its place.
                 source.disown();
                 Poll::Ready(())
@@ -81,7 +89,8 @@ impl<T, E, P: Clone + Send> Promise<T, E, P> {
     /// Brings the promise to the event loop that runs on this thread: callbacks and continuations of the local promise run in turns of
     /// that loop, and need not be `Send`.
     ///
-    /// Progress passes, in order and before the outcome. Canceling the local promise cancels this one, if nobody else consumes it. If
+    /// Progress passes, in order and before the outcome. The local promise settles in a turn, even if this one is settled already;
+    /// canceled, or when the loop goes, its callbacks run there and then. Canceling the local promise cancels this one, if nobody else consumes it. If
     /// the loop goes first, the local promise is rejected with kind [`LoopClosed`](crate::BrokenKind::LoopClosed), and this one
     /// is detached.
     ///
@@ -111,8 +120,10 @@ impl<T, E, P: Clone + Send> Promise<T, E, P> {
         let local = running("`into_local`");
         let (deferred, promise) = deferred::pair(self.core().broken_fn(), Location::caller());
         let reports = Arc::new(Reports { queue: Mutex::new(VecDeque::new()), waker: AtomicWaker::new() });
-        let queue = reports.clone();
+        // Weak: once the task is gone, nobody would take out what is put in.
+        let queue = Arc::downgrade(&reports);
         self = self.progress(move |report: &P| {
+            let Some(queue) = queue.upgrade() else { return };
             let report = report.clone();
             queue.queue.lock().unwrap_or_else(PoisonError::into_inner).push_back(report);
             queue.waker.wake();

@@ -35,7 +35,8 @@ where
             Delivery::Outcome(Ok(())) => BrokenKind::TimedOut,
             Delivery::Outcome(Err(end)) | Delivery::Broken(end) => end.kind(),
         };
-        deferred.core().break_by(kind, Caller::Library);
+        // Quiet: if the loop is gone already, whoever makes the timeout finds it settled.
+        deferred.core().break_by(kind, Caller::Quiet);
     };
     let expiry = timer().subscribe(deferred, expire, waiting);
     // Nobody else will ever know the timer: it goes with the timeout, however that ends.

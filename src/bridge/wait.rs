@@ -48,12 +48,12 @@ impl<T, E, P> Promise<T, E, P> {
     /// Blocks this thread until the promise is settled, and takes the outcome.
     ///
     /// It is for plain threads: in a task, await the promise; in a callback, chain it. What this thread has queued for itself is
-    /// run first.
+    /// run first. A loop that does not run does nothing: waiting on its own thread for what it owes never ends.
     ///
     /// # Panics
     ///
-    /// Where it would wait forever: on the thread of a running event loop, while the promise is pending; and in a callback that
-    /// looks at this promise's own outcome. If the promise has given its outcome already. As `poll` does, if the outcome's own
+    /// Where it would wait forever: on the thread of a running event loop, while the promise is pending; and in a callback of this
+    /// very promise that is being run. If the promise has given its outcome already. As `poll` does, if the outcome's own
     /// code panicked.
     ///
     /// # Examples
@@ -78,7 +78,7 @@ impl<T, E, P> Promise<T, E, P> {
     ///
     /// # Errors
     ///
-    /// Gives the promise back if it is not settled in time. It is not canceled.
+    /// Gives the promise back if its outcome cannot be had in time. It is not canceled.
     ///
     /// # Panics
     ///
@@ -106,6 +106,7 @@ impl<T, E, P> Promise<T, E, P> {
 
     #[track_caller]
     fn wait_until(&mut self, deadline: Option<Instant>) -> Option<Result<T, E>> {
+        self.assert_unspent();
         let parker = Arc::new(Parker::default());
         let waker = Waker::from(parker.clone());
         // What is here needs no flush, which may nest.

@@ -150,7 +150,7 @@ impl<T, E, P, F: Flavor> Core<T, E, P, F> {
     fn report(&self, event: Event<P, F>, caller: Caller) -> bool {
         match self.with(|shared| shared.report(event)) {
             Ok((action, replaced)) => {
-                if std::mem::needs_drop::<P>() {
+                if std::mem::needs_drop::<P>() && replaced.is_some() {
                     trampoline::scrap(Caller::Quiet, replaced);
                 }
                 self.perform(action, caller);

@@ -420,8 +420,11 @@ impl<T: 'static, E: 'static, P: 'static, F: Flavor> Shared<T, E, P, F> {
         !self.consumers.is_empty()
     }
 
-    /// The promises that wait for this one.
+    /// The promises that wait for this one: none, once it is settled, though it may not have served all yet.
     pub(super) fn followers(&self) -> Vec<F::Source> {
+        if self.state != State::Pending {
+            return Vec::new();
+        }
         let targets = self.consumers.iter().map(|consumer| match consumer {
             Consumer::Continuation { run, .. } => F::target(run),
             Consumer::Waker(_) => None,

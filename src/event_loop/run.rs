@@ -171,8 +171,13 @@ impl Local {
         if timers.next_deadline().is_some() {
             let now = self.remote().now();
             let mut ready = self.ready.borrow_mut();
-            while let Some((call, is_late)) = timers.pop_due(now) {
-                if is_late {
+            // What was due after a late one does not overtake it.
+            let mut held = now;
+            while let Some((timer, call)) = timers.pop_due(now) {
+                if timer.late {
+                    held = held.min(timer.deadline);
+                }
+                if timer.late || timer.deadline > held {
                     late.push(call);
                 } else {
                     ready.push_back(Entry::Call(call));

@@ -39,14 +39,13 @@ impl Timers {
         self.calls.first_key_value().map(|(timer, _)| timer.deadline)
     }
 
-    /// Takes the first of the calls that are due at `now`, and tells whether it is a late one.
-    pub(super) fn pop_due(&mut self, now: Instant) -> Option<(Key, bool)> {
+    /// Takes the first of the calls that are due at `now`.
+    pub(super) fn pop_due(&mut self, now: Instant) -> Option<(Timer, Key)> {
         let first = self.calls.first_entry()?;
         if first.key().deadline > now {
             return None;
         }
-        let (timer, call) = first.remove_entry();
-        Some((call, timer.late))
+        Some(first.remove_entry())
     }
 
     pub(super) fn clear(&mut self) {

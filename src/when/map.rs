@@ -53,7 +53,7 @@ pub struct Flight<I: 'static, C: 'static, U: 'static, E: 'static, F: Flavor> {
 /// returns, and then by whoever settles a promise and so makes room for the next. The items are asked for one by one, too. It
 /// notifies how many promises have resolved, of as many items as are known of so far.
 ///
-/// After a rejection nothing more is started, and promises in flight that nobody else holds are canceled; so it is when the promise
+/// After a rejection nothing more is started, and promises in flight that nobody else consumes are canceled; so it is when the promise
 /// of `map` is canceled. Dropping it stops nothing. If `f` or the iterator panics, the promise is rejected with kind
 /// [`Panicked`](crate::BrokenKind::Panicked).
 ///

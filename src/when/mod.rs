@@ -5,9 +5,9 @@
 //! ones a local one.
 //!
 //! An aggregate takes over the promises that it is given. One that it does not need any more (the losers of a
-//! [`race`], the rest of a failed [`when`](crate::when())) is canceled if nobody else holds it. An aggregate that nobody
-//! holds or observes any more lets go of its inputs, which then go on by themselves: a million races against one pending promise
-//! leave nothing behind.
+//! [`race`], the rest of a failed [`when`](crate::when())) is canceled if nobody else consumes it. An aggregate other than
+//! [`map()`] that nobody holds or observes any more lets go of its inputs, which then go on by themselves: a million races
+//! against one pending promise leave nothing behind.
 //!
 //! Of inputs that are settled already, the lowest index decides.
 //!
@@ -49,7 +49,7 @@ pub use self::map::map;
 /// input is rejected; of several that are rejected already, the lowest index wins. Of nothing, it is resolved at once. An
 /// aggregate of settled promises is settled when `when` returns. It notifies how many of how many inputs have resolved.
 ///
-/// After a rejection, or when the aggregate is canceled, inputs that nobody else holds are canceled.
+/// After a rejection, or when the aggregate is canceled, inputs that nobody else consumes are canceled.
 ///
 /// The behavior is that of jQuery's `$.when`, with three differences: it has the same shape for one input as for many, the lowest
 /// index wins instead of the last, and progress is counted.
@@ -241,7 +241,7 @@ when_tuple!(A 0 B 1 C 2 D 3 G 4 H 5 I 6 J 7 K 8 L 9 M 10 N 11);
 
 /// Resolves with the first value; if there is none, rejects with every error, in the order of the inputs.
 ///
-/// Of nothing, it is rejected with no errors. When one input has resolved, the others are canceled if nobody else holds them. A
+/// Of nothing, it is rejected with no errors. When one input has resolved, the others are canceled if nobody else consumes them. A
 /// canceled `any` is rejected with one error, made of kind [`Canceled`](crate::BrokenKind::Canceled). It is JavaScript's `Promise.any`.
 ///
 /// # Examples
@@ -282,7 +282,7 @@ where
 /// Settles as the first input that settles.
 ///
 /// Of nothing, it is rejected with kind [`Empty`](crate::BrokenKind::Empty), where JavaScript's would wait forever. The losers are canceled
-/// if nobody else holds them.
+/// if nobody else consumes them.
 ///
 /// # Examples
 ///
@@ -315,7 +315,8 @@ where
 
 /// Waits for all, whatever their ends: resolves with every result, in the order of the inputs.
 ///
-/// It is never rejected by an input; canceled, it cancels those that nobody else holds. It is JavaScript's `Promise.allSettled`.
+/// An input rejects it only if cloning that input's outcome, or making its error, panicked; canceled, it cancels those that nobody
+/// else consumes. It is JavaScript's `Promise.allSettled`.
 ///
 /// # Examples
 ///
