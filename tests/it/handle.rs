@@ -245,6 +245,91 @@ fn at_home_a_handle_acts_at_once() {
     assert_eq!(log.text(), "dropped canceled dropped canceled");
 }
 
+/// What another thread makes of a handle while the loop of this one stands in the middle of a turn, and so has not heard of it yet.
+fn unheard<R: Send + 'static>(f: impl FnOnce(Handle) -> R + Send + 'static) -> R {
+    let handle = current();
+    thread::spawn(move || f(handle)).join().unwrap()
+}
+
+/// K5, G8: the loop's own thread cancels calls of another thread that it has not heard of yet: they never run, are dropped, and leave
+/// no timer.
+#[test]
+fn calls_canceled_at_home_before_it_has_heard_of_them() {
+    watchdog(|| {
+        let (event_loop, runs, drops) = (EventLoop::with_virtual_clock(), Count::new(), Count::new());
+        let began = event_loop.handle().now();
+        let calls: [_; 2] = std::array::from_fn(|_| {
+            let (run, drop) = (runs.clone(), drops.clone());
+            let guard = OnDrop::new(move || drop.add());
+            move || {
+                let _guard = guard;
+                run.add();
+            }
+        });
+        event_loop.run_until_complete(async move {
+            let [soon, later] = calls;
+            let soon = unheard(|handle| handle.call_soon(soon));
+            let later = unheard(|handle| handle.call_later(Duration::from_secs(1), later));
+            assert!(soon.cancel() && later.cancel());
+        });
+        event_loop.run_until_idle();
+        assert_eq!((runs.get(), drops.get(), event_loop.handle().now()), (0, 2, began));
+    });
+}
+
+/// K5, G8: so it is with a task: it is never polled, and does not stay.
+#[test]
+fn a_task_canceled_at_home_before_it_has_heard_of_it() {
+    watchdog(|| {
+        let (event_loop, log) = (EventLoop::with_virtual_clock(), Log::new());
+        let (polled, guard) = (log.entry("polled"), OnDrop::new(log.entry("dropped")));
+        event_loop.run_until_complete(async move {
+            let task = unheard(|handle| {
+                handle.spawn(async move {
+                    let _guard = guard;
+                    polled();
+                    pending::<()>().await
+                })
+            });
+            assert!(task.cancel());
+        });
+        event_loop.run_until_idle();
+        assert_eq!(log.text(), "dropped");
+    });
+}
+
+/// M3, trap 23: a timeout of another thread that is decided before the loop has heard of it leaves no timer.
+#[test]
+fn a_timeout_decided_at_home_before_it_has_heard_of_it() {
+    watchdog(|| {
+        let event_loop = EventLoop::with_virtual_clock();
+        let began = event_loop.handle().now();
+        event_loop.run_until_complete(async {
+            let (deferred, promise) = Deferred::<u32>::new();
+            let answer = unheard(|handle| handle.timeout(Duration::from_secs(3600), promise));
+            deferred.resolve(1);
+            assert_eq!(answer.await.unwrap(), 1);
+        });
+        event_loop.run_until_idle();
+        assert_eq!(event_loop.handle().now(), began);
+    });
+}
+
+/// G2, G4: a timeout of a loop that is gone is settled and at rest when it is returned, inside a callback too: a `fail` runs at once.
+#[test]
+fn a_timeout_of_a_closed_loop_is_at_rest_inside_a_callback() {
+    let log = Log::new();
+    let (handle, entries) = (EventLoop::new().handle(), log.clone());
+    let (_deferred, promise) = Deferred::<u32>::new();
+    Promise::<()>::resolved(()).done(move |()| {
+        let answer = handle.timeout(Duration::from_secs(1), promise);
+        let seen = entries.clone();
+        answer.fail(move |broken| seen.add(format!("{:?}", broken.kind())));
+        entries.add("after");
+    });
+    assert_eq!(log.text(), "LoopClosed after");
+}
+
 /// `current` is a handle of the loop that runs here, which other threads may use.
 #[test]
 fn the_current_loop_travels() {

@@ -1,6 +1,6 @@
 //! `into_local`: a promise of any thread, brought to the loop of this one.
 
-use crate::util::{Count, OnDrop, kind_of, watchdog};
+use crate::util::{CloneBomb, Count, Counted, OnDrop, kind_of, watchdog};
 use deferral::{Broken, BrokenKind, Deferred, EventLoop, Promise, State, current, local, spawn};
 use futures::future::lazy;
 use std::cell::{Cell, RefCell};
@@ -290,4 +290,39 @@ fn a_panicking_observer_does_not_stop_the_loop() {
     assert_eq!(event_loop.run_until_complete(local).unwrap(), 3);
     assert!(seen.get());
     event_loop.run_until_complete(async { current().call_soon(|| ()).await }).unwrap();
+}
+
+/// G7: once nobody would pass them on, since the local promise is canceled or its loop is gone, reports are not collected: no more
+/// than the last one lives.
+#[test]
+fn reports_that_nobody_passes_on_are_not_kept() {
+    for loop_goes in [false, true] {
+        let event_loop = EventLoop::new();
+        let (deferred, promise) = Deferred::<u32, Broken, Counted>::with_progress();
+        let kept = promise.clone();
+        let local = bring(&event_loop, promise);
+        if loop_goes {
+            drop(event_loop);
+        } else {
+            assert!(local.cancel());
+            event_loop.run_until_idle();
+        }
+        let report = Counted::new();
+        (0..1_000).for_each(|_| assert!(deferred.notify(report.clone())));
+        assert!(report.clones.get() >= 1_000);
+        assert!(report.clones.get() - report.drops.get() <= 1, "loop_goes: {loop_goes}");
+        drop(kept);
+    }
+}
+
+/// G9: a value whose clone panics on its way is an end of kind `Panicked`; who else consumes the source gets the value itself.
+#[test]
+fn a_value_that_cannot_be_cloned_on_its_way() {
+    let event_loop = EventLoop::new();
+    let (deferred, promise) = Deferred::<CloneBomb>::new();
+    let kept = promise.clone();
+    let local = bring(&event_loop, promise);
+    deferred.resolve(CloneBomb);
+    assert_eq!(kind_of(event_loop.run_until_complete(local)), BrokenKind::Panicked);
+    assert!(kept.wait().is_ok());
 }

@@ -61,6 +61,7 @@ mod misuse;
 mod regressions;
 mod shutdown;
 mod sizes;
+mod streams;
 mod tasks;
 mod threaded;
 mod threads;

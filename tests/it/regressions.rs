@@ -1,11 +1,13 @@
 //! What once went wrong, or nearly did, where threads meet or the threaded flavor alone can go.
 
-use crate::util::{Count, Log, OnDrop, kind_of, poll, small_stack, watchdog};
+use crate::util::{Count, Log, OnDrop, kind_of, poll, poll_once, small_stack, watchdog};
 use deferral::{BrokenKind, Deferred, Promise, State, when};
 use std::cell::RefCell;
+use std::process::Command;
 use std::sync::{Arc, Barrier, Mutex};
 use std::task::{Wake, Waker};
 use std::thread;
+use std::time::Duration;
 
 /// A promise that somebody takes out.
 type Slot<T> = Arc<Mutex<Option<Promise<T>>>>;
@@ -114,6 +116,28 @@ fn waits_in_a_wide_fan() {
     });
 }
 
+/// G5, G11: nor do those that wait in vain for a pending one, and so run what comes after them each time.
+#[test]
+fn waits_in_vain_in_a_wide_fan() {
+    const WIDTH: usize = 20_000;
+    small_stack(|| {
+        let (deferred, promise) = Deferred::<u32>::new();
+        let (_producer, never) = Deferred::<u32>::new();
+        let waited = Count::new();
+        for _ in 0..WIDTH {
+            let (never, count) = (never.clone(), waited.clone());
+            promise.clone().then(move |n| {
+                assert!(never.wait_timeout(Duration::ZERO).is_err());
+                count.add();
+                Ok(n)
+            });
+        }
+        drop(promise);
+        deferred.resolve(1);
+        assert_eq!(waited.get(), WIDTH);
+    });
+}
+
 /// G9, G5: a thread-local's destructor may settle, also if it goes on to a `then` and to callbacks that chain in their turn.
 #[test]
 fn a_destructor_of_a_thread_local_settles_a_chain() {
@@ -195,4 +219,24 @@ fn two_threads_that_close_a_ring() {
             }
         }
     });
+}
+
+/// G14: a `then` on a promise that gave its value panics at the line of its caller. A process of its own panics, so that its message
+/// can be read.
+#[test]
+fn a_then_after_the_end_panics_at_its_line() {
+    const CHILD: &str = "DEFERRAL_SPENT";
+    let mut promise = Promise::<u32>::resolved(1);
+    assert!(poll_once(&mut promise).is_ready());
+    let line = line!() + 2;
+    if std::env::var_os(CHILD).is_some() {
+        promise.then(Ok);
+    }
+    let output = watchdog(|| {
+        let mut child = Command::new(std::env::current_exe().unwrap());
+        child.args(["regressions::a_then_after_the_end_panics_at_its_line", "--exact", "--nocapture"]);
+        child.env(CHILD, "1").output().unwrap()
+    });
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert!(stderr.contains(&format!("panicked at {}:{line}:", file!())), "{stderr}");
 }

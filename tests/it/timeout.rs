@@ -286,3 +286,20 @@ fn a_task_that_ends_at_the_deadline_is_in_time() {
     });
     assert_eq!(answer.unwrap(), 1);
 }
+
+/// M4, G11: of a timeout and the timer of a value that are both over when a busy loop comes to look, the earlier deadline decides.
+#[test]
+fn a_busy_loop_keeps_the_order_of_deadlines() {
+    // A virtual clock jumps from one deadline to the next: only the real one passes two at once.
+    let event_loop = EventLoop::new();
+    let handle = event_loop.handle();
+    let (deferred, promise) = Deferred::<u32>::new();
+    let answer = handle.timeout(Duration::ZERO, promise);
+    let expired = handle.now();
+    while handle.now() == expired {
+        std::hint::spin_loop();
+    }
+    let late = event_loop.call_at(handle.now(), move || deferred.resolve(1));
+    assert_eq!(kind_of(event_loop.run_until_complete(answer)), BrokenKind::TimedOut);
+    assert!(!event_loop.run_until_complete(late).unwrap());
+}

@@ -411,3 +411,37 @@ fn a_chained_race_cancels_its_losers() {
         });
     });
 }
+
+/// G7, G8: a canceled promise follows nothing any more: an `on_cancel` that closes what was a ring until then closes none, and its
+/// source is canceled. The race is wide, so that the search for a ring finds the canceled promise from its other end.
+#[test]
+fn a_canceled_promise_is_in_no_ring() {
+    let (head, source) = Deferred::<u32>::new();
+    let (deferred, promise) = Deferred::<u32>::new();
+    source.clone().forward(deferred.clone());
+    let (_producers, others): (Vec<_>, Vec<_>) = (0..20).map(|_| Deferred::<u32>::new()).unzip();
+    let race = when::race([promise.clone().then(Ok)].into_iter().chain(others));
+    let forwarded = race.clone();
+    deferred.on_cancel(move || forwarded.forward(head));
+    assert!(promise.cancel());
+    assert_eq!(kind_of(ready(source)), BrokenKind::Canceled);
+    drop(race);
+}
+
+/// G8: a `flatten` that is canceled while it waits for its turn cancels the promise inside, which nobody else has.
+#[test]
+fn a_flatten_canceled_by_its_sibling_cancels_what_is_inside() {
+    let (deferred, outer) = Deferred::<Promise<u32>>::new();
+    let flat = Slot::default();
+    let slot = flat.clone();
+    outer.clone().then(move |inner| {
+        drop(inner);
+        assert!(take(&slot).cancel());
+        Ok(())
+    });
+    *flat.lock().unwrap() = Some(outer.flatten());
+    let (producer, inner) = Deferred::<u32>::new();
+    deferred.resolve(inner);
+    assert!(flat.lock().unwrap().is_none(), "the sibling has run");
+    assert_eq!(producer.state(), State::Rejected);
+}
