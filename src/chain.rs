@@ -51,7 +51,7 @@ pub trait IntoPromise<F: Flavor = crate::core::Threaded>: Sealed<F> + Sized {
     where
         F: Accepts<C>;
 
-    /// The same, unless it is a promise that has given its outcome already: then it panics.
+    /// Itself; a promise that has given its outcome already panics instead.
     #[doc(hidden)]
     fn checked(self) -> Self;
 

@@ -1,13 +1,13 @@
 //! Bounds the stack: what would recurse from one promise into the next is queued, and run by whoever is already running.
 //!
 //! Every operation that can run foreign code enters here with the promise it concerns, and becomes a *frame* on this thread.
-//! Two kinds of work come up inside a frame:
+//! Three kinds of work come up inside a frame:
 //!
 //! - What the library itself settles (the promise of a `then`, an aggregate) is *deferred* to the frame at work, which runs it
 //!   before it returns. It costs no stack, however long the chain.
 //! - What user code does inside a callback (a settle, a notify, a cancel, a registration) nests, and is done when its call returns,
 //!   up to [`CALLS`] of them. What nests deeper is run by the outermost frame.
-//! - So does what a drop brings about, up to [`FRAMES`] in all. Beyond that it is deferred to the frame at work, like all that the
+//! - What a drop brings about nests in the same way, up to [`FRAMES`] in all. Beyond that it is deferred to the frame at work, like all that the
 //!   library does by itself: however many drops stand between two calls, they take nothing of what the calls may nest.
 //!
 //! The first panic of a callback is kept until the outermost frame ends. If user code opened that frame, the panic resumes there;

@@ -139,18 +139,16 @@ impl<I, C, U, E, F: Flavor> Shared<I, C, U, E, F> {
     }
 
     /// The outcome, if the last promise has settled.
-    fn complete(&mut self) -> Option<(Core<Vec<U>, E, Progress, F>, Vec<U>)> {
+    fn complete(&mut self) -> Option<Vec<U>> {
         if !self.over || self.settled < self.slots.len() {
             return None;
         }
-        Some((self.deferred.core().clone(), super::all_present(std::mem::take(&mut self.slots))))
+        Some(super::all_present(std::mem::take(&mut self.slots)))
     }
 
-    fn report(&mut self) -> (Core<Vec<U>, E, Progress, F>, Action) {
+    fn report(&self) -> Action {
         let total = self.slots.len().saturating_add(self.known);
-        let core = self.deferred.core().clone();
-        let action = core.queue_report(Progress { done: self.settled as u64, total: total as u64 });
-        (core, action)
+        self.deferred.core().queue_report(Progress { done: self.settled as u64, total: total as u64 })
     }
 }
 
@@ -236,17 +234,16 @@ impl<I, C, U, E, F: Flavor> Flight<I, C, U, E, F> {
     /// Notes the link to a promise that was started, and puts the source back.
     fn resume(&self, source: Source<I, C>, key: Key, link: Option<Link<F>>) {
         let followed = link.as_ref().map(|link| link.source.clone());
-        let (core, late) = self.shared.with(|shared| {
+        let late = self.shared.with(|shared| {
             let mut link = link;
             if let Some(noted) = shared.in_flight.get_mut(key) {
                 *noted = link.take();
             }
-            let core = shared.deferred.core().clone();
             if !shared.is_decided() {
                 shared.source = Some(source);
-                return (core, None);
+                return None;
             }
-            (core, Some((source, link)))
+            Some((source, link))
         });
         if let Some((source, link)) = late {
             // The outcome was decided while the promise was being started, by who could not find its link.
@@ -254,7 +251,7 @@ impl<I, C, U, E, F: Flavor> Flight<I, C, U, E, F> {
             unfollow(link.into_iter().collect::<Links<F>>(), true);
             self.stop();
         } else if let Some(followed) = followed {
-            core.break_ring(followed, Caller::Library);
+            self.core.break_ring(followed, Caller::Library);
         }
     }
 
@@ -265,16 +262,15 @@ impl<I, C, U, E, F: Flavor> Flight<I, C, U, E, F> {
             (shared.over, shared.known) = (true, 0);
             shared.complete()
         });
-        if let Some((core, values)) = complete {
-            core.settle(Ok(values), Caller::Library);
+        if let Some(values) = complete {
+            self.core.settle(Ok(values), Caller::Library);
         }
     }
 
     /// The user's code has panicked.
     fn fail(&self, source: Source<I, C>, payload: diagnostics::Payload) {
         trampoline::guard(|| drop(source));
-        let core = self.shared.with(|shared| shared.deferred.core().clone());
-        core.break_by_panic(payload, Caller::Quiet);
+        self.core.break_by_panic(payload, Caller::Quiet);
         self.stop();
     }
 
@@ -289,23 +285,19 @@ impl<I, C, U, E, F: Flavor> Flight<I, C, U, E, F> {
         let value = match delivery.value() {
             Ok(value) => value,
             Err(rejection) => {
-                let core = self.shared.with(|shared| {
-                    shared.in_flight.remove(self.key);
-                    shared.deferred.core().clone()
-                });
-                core.deliver(rejection, Caller::Library);
+                let _link = self.shared.with(|shared| shared.in_flight.remove(self.key));
+                self.core.deliver(rejection, Caller::Library);
                 return self.stop();
             }
         };
-        let (core, action, complete, _late) = self.shared.with(|shared| {
+        let (action, complete, _late) = self.shared.with(|shared| {
             let late = shared.fill(self.slot, self.key, value);
-            let (core, action) = shared.report();
-            (core, action, shared.complete(), late)
+            (shared.report(), shared.complete(), late)
         });
-        core.perform(action, Caller::Library);
+        self.core.perform(action, Caller::Library);
         match complete {
-            Some((core, values)) => {
-                core.settle(Ok(values), Caller::Library);
+            Some(values) => {
+                self.core.settle(Ok(values), Caller::Library);
             }
             None => self.start(),
         }
