@@ -141,9 +141,7 @@ impl<C, A, F: Flavor> Continue<A, F> for Continuation<C, A, F> {
 /// Withdraws the entry `key` from a source that may be gone, and cancels a source that nobody wants any more if `cancel` says so.
 pub(crate) fn withdraw<F: Flavor>(source: &F::WeakSource, key: Key, cancel: bool) {
     if let Some(source) = F::upgrade(source) {
-        if source.withdraw(key, cancel) {
-            trampoline::defer(F::source_job(source));
-        }
+        source.withdraw(key, cancel, &mut || trampoline::defer(F::source_job(source.clone())));
     }
 }
 

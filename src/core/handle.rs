@@ -282,10 +282,10 @@ impl<T, E, P, F: Flavor> Core<T, E, P, F> {
     /// One promise less, without taking the outcome. With `cancel`, the producer is told if it was the last.
     pub(crate) fn release(&self, key: Key, cancel: bool) {
         let (waker, action) = self.with(|shared| shared.release(key, cancel));
+        self.perform(action, if cancel { Caller::Library } else { Caller::Quiet });
         if waker.is_some() {
             trampoline::scrap(Caller::Quiet, waker);
         }
-        self.perform(action, if cancel { Caller::Library } else { Caller::Quiet });
     }
 
     /// Takes the waker of a promise back that will not be polled again.

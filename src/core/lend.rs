@@ -201,10 +201,13 @@ impl<T: 'static, E: 'static, P: 'static, F: Flavor> Machine for Shared<T, E, P, 
         }
     }
 
-    fn withdraw<L: Lock<Inner = Self>>(cell: &L, key: Key, cancel: bool) -> bool {
+    fn withdraw<L: Lock<Inner = Self>>(cell: &L, key: Key, cancel: bool, run: &mut dyn FnMut()) {
         let (entry, action) = cell.with(|shared| shared.unfollow(key, cancel));
+        // The entry goes last: its destructor finds the promise in the queue, and not lent to nobody.
+        if action == Action::Run {
+            run();
+        }
         trampoline::guard(|| drop(entry));
-        action == Action::Run
     }
 
     fn disclaim<L: Lock<Inner = Self>>(cell: &L, key: Key) -> bool {

@@ -16,9 +16,9 @@ pub trait Machine: Sized + 'static {
 
     /// Does what a lender has to do (see [`core`](super)), until nothing is left.
     fn run<L: Lock<Inner = Self>>(cell: &L);
-    /// Takes out the entry of a consumer that lost interest; `true` obliges the caller to have the machine run.
-    fn withdraw<L: Lock<Inner = Self>>(cell: &L, key: Key, cancel: bool) -> bool;
-    /// Notes that no cancel will come from a follower; `true` obliges as above.
+    /// Takes out the entry of a consumer that lost interest, and drops it; before that, has the machine run by `run` if there is need.
+    fn withdraw<L: Lock<Inner = Self>>(cell: &L, key: Key, cancel: bool, run: &mut dyn FnMut());
+    /// Notes that no cancel will come from a follower; `true` obliges the caller to have the machine run.
     fn disclaim<L: Lock<Inner = Self>>(cell: &L, key: Key) -> bool;
     /// What waits for this promise, as far as it is a promise.
     fn downstream(&self) -> Vec<<Self::Flavor as Flavor>::Source>;
@@ -31,7 +31,7 @@ pub(crate) type Sources<F> = SmallVec<[<F as Flavor>::WeakSource; 1]>;
 
 /// A promise that others wait for, whatever its types.
 pub trait Node<F: Flavor>: Work {
-    fn withdraw(&self, key: Key, cancel: bool) -> bool;
+    fn withdraw(&self, key: Key, cancel: bool, run: &mut dyn FnMut());
     fn disclaim(&self, key: Key) -> bool;
     fn downstream(&self) -> Vec<F::Source>;
     fn upstream(&self) -> Sources<F>;
@@ -47,8 +47,8 @@ impl<L: Lock<Inner: Machine> + 'static> Work for L {
 }
 
 impl<L: Lock<Inner: Machine<Flavor = F>> + 'static, F: Flavor> Node<F> for L {
-    fn withdraw(&self, key: Key, cancel: bool) -> bool {
-        L::Inner::withdraw(self, key, cancel)
+    fn withdraw(&self, key: Key, cancel: bool, run: &mut dyn FnMut()) {
+        L::Inner::withdraw(self, key, cancel, run);
     }
 
     fn disclaim(&self, key: Key) -> bool {

@@ -158,11 +158,10 @@ impl<I: 'static, C: 'static, U, E, F: Flavor> Machine for Shared<I, C, U, E, F> 
 
     fn run<L: Lock<Inner = Self>>(_: &L) {}
 
-    fn withdraw<L: Lock<Inner = Self>>(cell: &L, _: Key, cancel: bool) -> bool {
+    fn withdraw<L: Lock<Inner = Self>>(cell: &L, _: Key, cancel: bool, _: &mut dyn FnMut()) {
         if cancel {
             stop(cell);
         }
-        false
     }
 
     /// If one fails, the others in flight are canceled, whoever holds the promise of `map`.

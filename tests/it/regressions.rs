@@ -240,3 +240,23 @@ fn a_then_after_the_end_panics_at_its_line() {
     let stderr = String::from_utf8_lossy(&output.stderr);
     assert!(stderr.contains(&format!("panicked at {}:{line}:", file!())), "{stderr}");
 }
+
+/// G11: the destructor of a continuation that a cancel withdraws may wait for what the canceled source brings about: that is queued
+/// before the continuation is dropped.
+#[test]
+fn a_withdrawn_continuation_finds_its_source_queued() {
+    watchdog(|| {
+        let (deferred, promise) = Deferred::<u32>::new();
+        let (next, followed) = Deferred::<u32>::new();
+        deferred.fail(move |_| assert!(next.resolve(1)));
+        let log = Log::new();
+        let entries = log.clone();
+        let guard = OnDrop::new(move || entries.add(followed.wait_timeout(Duration::ZERO).is_ok()));
+        let branch = promise.then(move |n| {
+            drop(guard);
+            Ok(n)
+        });
+        assert!(branch.cancel());
+        assert_eq!(log.text(), "true");
+    });
+}
