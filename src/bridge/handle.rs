@@ -63,9 +63,10 @@ impl Handle {
     where
         U: Future<Output: Send> + Send + 'static,
     {
-        let (owed, promise) = owed::owe(Location::caller());
+        let origin = Location::caller();
+        let (owed, promise) = owed::owe(origin);
         let task = owed::Task::new(future, owed);
-        self.schedule(promise, Local::cancel_task, move |local| local.spawn(Box::pin(task)))
+        self.schedule(promise, Local::cancel_task, move |local| local.spawn(Box::pin(task), origin))
     }
 
     /// Schedules a call for the loop's next turn; see [`EventLoop::call_soon`](crate::EventLoop::call_soon). It is asyncio's
@@ -82,8 +83,9 @@ impl Handle {
     /// ```
     #[track_caller]
     pub fn call_soon<R: Send + 'static>(&self, f: impl FnOnce() -> R + Send + 'static) -> Promise<R> {
-        let (owed, promise) = owed::owe(Location::caller());
-        self.schedule(promise, Local::cancel_call, move |local| local.call_soon(owed.call(f)))
+        let origin = Location::caller();
+        let (owed, promise) = owed::owe(origin);
+        self.schedule(promise, Local::cancel_call, move |local| local.call_soon(owed.call(f), origin))
     }
 
     /// Schedules a call for when `delay` has passed since now; see [`EventLoop::call_later`](crate::EventLoop::call_later).
@@ -122,8 +124,9 @@ impl Handle {
 
     #[track_caller]
     fn call_by<R: Send + 'static>(&self, timer: Option<Timer>, f: impl FnOnce() -> R + Send + 'static) -> Promise<R> {
-        let (owed, promise) = owed::owe(Location::caller());
-        self.schedule(promise, Local::cancel_call, move |local| local.call_at(timer, owed.call(f)))
+        let origin = Location::caller();
+        let (owed, promise) = owed::owe(origin);
+        self.schedule(promise, Local::cancel_call, move |local| local.call_at(timer, owed.call(f), origin))
     }
 
     /// Resolves after `duration`, by the loop's clock; see [`sleep`](crate::sleep()).
@@ -173,7 +176,7 @@ impl Handle {
         let timer = || {
             let timer = owed::timer(&self.remote, duration, true);
             let (owed, expiry) = owed::owe(origin);
-            self.schedule(expiry, Local::cancel_call, move |local| local.call_at(timer, owed.call(|| ())))
+            self.schedule(expiry, Local::cancel_call, move |local| local.call_at(timer, owed.call(|| ()), origin))
         };
         timeout::timeout(promise, timer, origin)
     }

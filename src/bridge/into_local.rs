@@ -118,7 +118,8 @@ impl<T, E, P: Clone + Send> Promise<T, E, P> {
     pub fn into_local(mut self) -> local::Promise<T, E, P> {
         self.assert_unspent();
         let local = running("`into_local`");
-        let (deferred, promise) = deferred::pair(self.core().broken_fn(), Location::caller());
+        let origin = Location::caller();
+        let (deferred, promise) = deferred::pair(self.core().broken_fn(), origin);
         let reports = Arc::new(Reports { queue: Mutex::new(VecDeque::new()), waker: AtomicWaker::new() });
         // Weak: once the task is gone, nobody would take out what is put in.
         let queue = Arc::downgrade(&reports);
@@ -130,7 +131,7 @@ impl<T, E, P: Clone + Send> Promise<T, E, P> {
         });
         let source: Source<T, E, P> = Rc::new(Cell::new(Some(self)));
         let arrival = Arrival { source: source.clone(), reports, owed: Owed { deferred } };
-        let key = local.spawn(Box::pin(arrival));
+        let key = local.spawn(Box::pin(arrival), origin);
         type Arriving<T, E, P> = (Weak<Local>, Key, Source<T, E, P>);
         let arriving: Arriving<T, E, P> = (Rc::downgrade(&local), key, source);
         promise.core().on_cancel(<crate::core::Local as Accepts<Arriving<T, E, P>>>::canceler(

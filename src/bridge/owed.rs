@@ -107,7 +107,7 @@ pub(super) fn spawn<U: Future + 'static>(
     origin: &'static Location<'static>,
 ) -> local::Promise<U::Output> {
     let (owed, promise) = owe(origin);
-    let key = local.spawn(Box::pin(Task::new(future, owed)));
+    let key = local.spawn(Box::pin(Task::new(future, owed)), origin);
     on_cancel(&promise, local, key, Local::cancel_task);
     promise
 }
@@ -119,7 +119,7 @@ pub(super) fn call_soon<R: 'static>(
     origin: &'static Location<'static>,
 ) -> local::Promise<R> {
     let (owed, promise) = owe(origin);
-    let key = local.call_soon(owed.call(f));
+    let key = local.call_soon(owed.call(f), origin);
     on_cancel(&promise, local, key, Local::cancel_call);
     promise
 }
@@ -132,7 +132,7 @@ pub(super) fn call_at<R: 'static>(
     origin: &'static Location<'static>,
 ) -> local::Promise<R> {
     let (owed, promise) = owe(origin);
-    let key = local.call_at(timer, owed.call(f));
+    let key = local.call_at(timer, owed.call(f), origin);
     on_cancel(&promise, local, key, Local::cancel_call);
     promise
 }

@@ -4,6 +4,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
+use std::panic::Location;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -19,6 +20,9 @@ struct Call {
     run: Box<dyn FnOnce()>,
     /// Where to find it among the timers, if it was made as one.
     timer: Option<Timer>,
+    /// Where it was scheduled.
+    #[allow(dead_code)] // Until the loop is asked what it is doing.
+    pub(super) origin: &'static Location<'static>,
 }
 
 /// The owner's side of a loop.
@@ -60,9 +64,9 @@ impl Local {
         self.closed.get()
     }
 
-    /// Calls `run` in the next turn. A closed loop drops it at once.
-    pub(crate) fn call_soon(&self, run: Box<dyn FnOnce()>) -> Key {
-        let key = self.add_call(run);
+    /// Calls `run`, which was scheduled at `origin`, in the next turn. A closed loop drops it at once.
+    pub(crate) fn call_soon(&self, run: Box<dyn FnOnce()>, origin: &'static Location<'static>) -> Key {
+        let key = self.add_call(run, origin);
         if key != Key::DANGLING {
             enqueue(&self.remote, Entry::Call(key));
         }
@@ -71,8 +75,13 @@ impl Local {
 
     /// Calls `run` in the first turn in which `timer` is due; without one never, and then the call does not count as a timer that is
     /// left. A closed loop drops it at once.
-    pub(crate) fn call_at(&self, timer: Option<Timer>, run: Box<dyn FnOnce()>) -> Key {
-        let key = self.add_call(run);
+    pub(crate) fn call_at(
+        &self,
+        timer: Option<Timer>,
+        run: Box<dyn FnOnce()>,
+        origin: &'static Location<'static>,
+    ) -> Key {
+        let key = self.add_call(run, origin);
         if let (Some(timer), Some(call)) = (timer, self.calls.borrow_mut().get_mut(key)) {
             call.timer = Some(timer);
             self.timers.borrow_mut().add(timer, key);
@@ -80,12 +89,12 @@ impl Local {
         key
     }
 
-    fn add_call(&self, run: Box<dyn FnOnce()>) -> Key {
+    fn add_call(&self, run: Box<dyn FnOnce()>, origin: &'static Location<'static>) -> Key {
         if self.is_closed() {
             quietly(|| drop(run));
             return Key::DANGLING;
         }
-        self.calls.borrow_mut().push(Call { run, timer: None })
+        self.calls.borrow_mut().push(Call { run, timer: None, origin })
     }
 
     /// Drops the call's closure now, if it is still here. What was queued or timed for it is as good as gone.

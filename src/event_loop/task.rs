@@ -9,6 +9,7 @@
 //! holds.
 
 use std::future::Future;
+use std::panic::Location;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -20,8 +21,14 @@ use crate::list::Key;
 
 type LocalFuture = Pin<Box<dyn Future<Output = ()>>>;
 
-/// A task's place in the slab, until it is done or canceled. The future is away while it is polled.
-pub(super) type Task = Option<LocalFuture>;
+/// A task's place in the slab, until it is done or canceled.
+pub(super) struct Task {
+    /// It is away while it is polled.
+    future: Option<LocalFuture>,
+    /// Where it was spawned.
+    #[allow(dead_code)] // Until the loop is asked what it is doing.
+    pub(super) origin: &'static Location<'static>,
+}
 
 /// What async-task polls: it names the future.
 struct Token {
@@ -40,13 +47,14 @@ impl Future for Token {
 }
 
 impl Local {
-    /// Owns `future` until it is done. It is first polled in the next turn. A closed loop drops it at once.
-    pub(crate) fn spawn(&self, future: LocalFuture) -> Key {
+    /// Owns `future`, which was spawned at `origin`, until it is done. It is first polled in the next turn. A closed loop drops it at
+    /// once.
+    pub(crate) fn spawn(&self, future: LocalFuture, origin: &'static Location<'static>) -> Key {
         if self.is_closed() {
             quietly(|| drop(future));
             return Key::DANGLING;
         }
-        let key = self.tasks.borrow_mut().push(Some(future));
+        let key = self.tasks.borrow_mut().push(Task { future: Some(future), origin });
         let remote = Arc::clone(self.remote());
         let schedule = move |runnable| enqueue(&remote, Entry::Task(runnable));
         let (runnable, handle) = async_task::spawn(Token { key }, schedule);
@@ -62,13 +70,13 @@ impl Local {
     }
 
     fn poll_task(&self, key: Key, cx: &mut Context<'_>) -> Poll<()> {
-        let future = self.tasks.borrow_mut().get_mut(key).and_then(Option::take);
+        let future = self.tasks.borrow_mut().get_mut(key).and_then(|task| task.future.take());
         let Some(mut future) = future else { return Poll::Ready(()) };
         let polled = quietly(|| future.as_mut().poll(cx));
         if matches!(polled, Some(Poll::Pending)) {
             // Not found if it was canceled meanwhile.
             if let Some(task) = self.tasks.borrow_mut().get_mut(key) {
-                *task = Some(future);
+                task.future = Some(future);
                 return Poll::Pending;
             }
         }

@@ -9,7 +9,7 @@ mod threads;
 use std::cell::{Cell, RefCell};
 use std::future::{Future, poll_fn};
 use std::ops::Deref;
-use std::panic::resume_unwind;
+use std::panic::{Location, resume_unwind};
 use std::rc::Rc;
 use std::sync::mpsc;
 use std::task::{Poll, Waker};
@@ -52,16 +52,19 @@ impl Loop {
     }
 }
 
+#[track_caller]
 fn soon(local: &Local, f: impl FnOnce() + 'static) -> Key {
-    local.call_soon(Box::new(f))
+    local.call_soon(Box::new(f), Location::caller())
 }
 
+#[track_caller]
 fn at(local: &Local, deadline: Option<Instant>, f: impl FnOnce() + 'static) -> Key {
-    local.call_at(deadline.map(|deadline| local.remote().timer(deadline, false)), Box::new(f))
+    local.call_at(deadline.map(|deadline| local.remote().timer(deadline, false)), Box::new(f), Location::caller())
 }
 
+#[track_caller]
 fn spawn(local: &Local, future: impl Future<Output = ()> + 'static) -> Key {
-    local.spawn(Box::pin(future))
+    local.spawn(Box::pin(future), Location::caller())
 }
 
 fn op(remote: &Remote, f: impl FnOnce(&Rc<Local>) + Send + 'static) {
