@@ -95,6 +95,8 @@
 //! The types of this page are thread-safe: their callbacks are `Send`. [`local`] has the same for one thread, without that bound and
 //! without its cost; its page says when to take which.
 
+#![forbid(unsafe_code)]
+
 mod bridge;
 mod broken;
 mod chain;
