@@ -120,7 +120,7 @@ pub mod flavor {
     pub use crate::core::{Accepts, Flavor, Local, Threaded};
 }
 
-pub use bridge::{EventLoop, Handle, current, sleep, spawn, timeout};
+pub use bridge::{EventLoop, Handle, Turn, current, sleep, spawn, timeout};
 pub use broken::{Broken, BrokenKind};
 pub use chain::IntoPromise;
 pub use core::State;

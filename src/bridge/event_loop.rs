@@ -3,9 +3,10 @@
 use std::fmt;
 use std::panic::Location;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::{Handle, owed};
+use super::{Handle, Turn, owed};
 use crate::event_loop::{Clock, Local};
 use crate::local;
 use crate::trampoline;
@@ -21,6 +22,12 @@ use crate::trampoline;
 /// threads sent, each first in, first out; and then the timers that are due, in the order of their deadlines, equal ones in the order
 /// of their making. What is scheduled during a turn runs in the next, and what is scheduled while the loop does not run keeps one
 /// order, wherever it came from. Timers and other threads' wakes are looked at in every turn, so nothing starves.
+///
+/// # In another loop
+///
+/// A thread that has a loop already, of a window system, a game or an I/O library, calls [`turn`](EventLoop::turn) from there: it runs
+/// one turn, never blocks, and says when the next one is due. [`on_wake`](EventLoop::on_wake) tells the host's loop when work
+/// arrives in the meantime.
 ///
 /// # Panics
 ///
@@ -254,6 +261,101 @@ impl EventLoop {
     pub fn run_until_idle(&self) {
         let _isolated = trampoline::isolate();
         self.local.run_until_idle();
+    }
+
+    /// Runs one turn, and says what it did and when the next one is due: for a host that has a loop of its own.
+    ///
+    /// It runs what was ready when it began, as every turn, and never blocks. The host then sleeps for [`Turn::timeout`], or until
+    /// [`on_wake`](EventLoop::on_wake), whichever is first, and calls it again. A host that does so misses nothing and polls nothing. Now
+    /// and then a turn finds nothing to do, and does no harm: the timer was canceled, or a turn took another thread's work before
+    /// that thread's word of it arrived.
+    ///
+    /// Inside a callback or task, where a loop runs on this thread already, it does nothing and says that it is
+    /// [`nested`](Turn::nested), where the other runs would panic: a dialog that a callback opens, and that runs the host's loop until it is
+    /// answered, must not kill the program. What is ready waits until the callback returns; then the outer turn says so, or, if it
+    /// was not a turn of this loop, `on_wake` is called.
+    ///
+    /// On a virtual clock, a turn that finds nothing ready jumps to the next timer, and as long as a timer is left the next turn is due
+    /// at once: tests of a host never sleep. [`Handle::stop`] is for `run_forever`; a turn leaves it alone.
+    ///
+    /// # Panics
+    ///
+    /// Never by itself. Panics of tasks and calls end in their promises, as in every run.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use deferral::{EventLoop, State};
+    /// use std::{thread, time::Duration};
+    ///
+    /// let event_loop = EventLoop::new();
+    /// let host = thread::current();
+    /// event_loop.on_wake(move || host.unpark());
+    ///
+    /// let handle = event_loop.handle();
+    /// let call = thread::spawn(move || handle.call_later(Duration::from_millis(5), || 7)).join().unwrap();
+    /// loop {
+    ///     let turn = event_loop.turn();
+    ///     if call.state() != State::Pending {
+    ///         break; // after a turn, and before it sleeps, the host looks at what concerns it
+    ///     }
+    ///     match turn.timeout() {
+    ///         Some(timeout) => thread::park_timeout(timeout),
+    ///         None => thread::park(),
+    ///     }
+    /// }
+    /// assert_eq!(call.wait().unwrap(), 7);
+    /// ```
+    pub fn turn(&self) -> Turn {
+        // A nested one does nothing, not even what this thread has queued for itself.
+        let _isolated = (!Local::runs_here()).then(trampoline::isolate);
+        self.local.turn()
+    }
+
+    /// Calls `f` when work arrives between two turns, so that a host that sleeps makes the next one.
+    ///
+    /// Work is whatever makes the next turn due earlier than the last one said, wherever it comes from: a call or task scheduled, or
+    /// a task woken, by another thread or by the host's own code; a timer made earlier than those before; a [`Handle::stop`]. If there
+    /// is work when `f` is set, it is called at once.
+    ///
+    /// It is called at most once until the next turn, which takes all work together, and not for what comes while a turn runs: of that,
+    /// the [`Turn`] tells. While the loop runs by itself (`run_forever` and the like) it is not called either, but afterwards, if something is
+    /// left to do.
+    ///
+    /// `f` runs on the thread that brings the work, before the call that brings it returns; usually it posts a message to the
+    /// host's loop, or unparks its thread. No lock is held: it may do anything, even make a turn if it is on this thread. A panic in it
+    /// is reported and goes no further.
+    ///
+    /// A second `on_wake` replaces the first, whose function is dropped, as the last one is with the loop. A call that has begun on
+    /// another thread may end after that; and work for a loop that is gone is refused as ever, and calls nothing.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use deferral::EventLoop;
+    /// use std::sync::mpsc;
+    ///
+    /// let event_loop = EventLoop::new();
+    /// let (post, messages) = mpsc::channel(); // the host's queue
+    /// event_loop.on_wake(move || drop(post.send("turn")));
+    ///
+    /// let handle = event_loop.handle();
+    /// std::thread::spawn(move || {
+    ///     handle.call_soon(|| ());
+    ///     handle.call_soon(|| ());
+    /// });
+    /// let mut turn = event_loop.turn();
+    /// let mut ran = turn.ran;
+    /// while ran < 2 {
+    ///     if !turn.ready {
+    ///         assert_eq!(messages.recv().unwrap(), "turn"); // sleeps
+    ///     }
+    ///     turn = event_loop.turn();
+    ///     ran += turn.ran;
+    /// }
+    /// ```
+    pub fn on_wake(&self, f: impl Fn() + Send + Sync + 'static) {
+        self.local.on_wake(Arc::new(f));
     }
 }
 

@@ -15,6 +15,7 @@ use std::time::Duration;
 
 pub use self::event_loop::EventLoop;
 pub use self::handle::Handle;
+pub use crate::event_loop::Turn;
 
 use crate::broken::Broken;
 use crate::event_loop::Local;

@@ -15,11 +15,13 @@ struct Place {
     current: Option<Rc<Local>>,
     /// The one loop that runs here, also while another closes in one of its callbacks.
     running: Option<Rc<Local>>,
+    /// Loops that were asked for a turn in here, where another one runs. Their hosts hear more when this place is left.
+    refused: Vec<Rc<Local>>,
 }
 
 thread_local! {
     static PLACE: RefCell<ManuallyDrop<Place>> =
-        const { RefCell::new(ManuallyDrop::new(Place { current: None, running: None })) };
+        const { RefCell::new(ManuallyDrop::new(Place { current: None, running: None, refused: Vec::new() })) };
 }
 
 /// No foreign code runs in here.
@@ -42,6 +44,15 @@ pub(super) fn is_running() -> bool {
     with(|place| place.running.is_some())
 }
 
+/// Notes that `local` was refused a turn.
+pub(super) fn refuse(local: &Rc<Local>) {
+    with(|place| {
+        if !place.refused.iter().any(|refused| Rc::ptr_eq(refused, local)) {
+            place.refused.push(Rc::clone(local));
+        }
+    });
+}
+
 /// For the lifetime of this value the thread is in one loop; then it is again where it was, also after a panic.
 pub(super) struct Entered {
     outer: Place,
@@ -50,14 +61,14 @@ pub(super) struct Entered {
 impl Entered {
     pub(super) fn to_run(local: &Rc<Local>) -> Self {
         let (current, running) = (Some(Rc::clone(local)), Some(Rc::clone(local)));
-        Entered { outer: with(|place| mem::replace(place, Place { current, running })) }
+        Entered { outer: with(|place| mem::replace(place, Place { current, running, refused: Vec::new() })) }
     }
 
     pub(super) fn to_close(local: &Rc<Local>) -> Self {
         let current = Some(Rc::clone(local));
         let enter = |place: &mut Place| {
             let running = place.running.clone();
-            mem::replace(place, Place { current, running })
+            mem::replace(place, Place { current, running, refused: Vec::new() })
         };
         Entered { outer: with(enter) }
     }
@@ -67,5 +78,6 @@ impl Drop for Entered {
     fn drop(&mut self) {
         // The loop that is left goes out of the thread-local and into `self`, and is dropped with nothing borrowed.
         with(|place| mem::swap(place, &mut self.outer));
+        mem::take(&mut self.outer.refused).iter().for_each(|local| local.inform());
     }
 }

@@ -7,6 +7,7 @@ use std::collections::VecDeque;
 use std::panic::Location;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Instant;
 
 use super::clock::Clock;
 use super::remote::{Entry, Message, Remote};
@@ -35,6 +36,12 @@ pub(crate) struct Local {
     pub(super) tasks: RefCell<List<Task>>,
     calls: RefCell<List<Call>>,
     pub(super) timers: RefCell<Timers>,
+    /// How many calls and polls ran in this turn, where a host wants to know.
+    pub(super) ran: Cell<usize>,
+    /// The loop runs, or a turn was refused: the host hears later.
+    pub(super) hushed: Cell<bool>,
+    /// The next timer, as the host last heard of it.
+    pub(super) announced: Cell<Option<Instant>>,
 }
 
 impl Local {
@@ -47,6 +54,9 @@ impl Local {
             tasks: RefCell::new(List::new()),
             calls: RefCell::new(List::new()),
             timers: RefCell::new(Timers::new()),
+            ran: Cell::new(0),
+            hushed: Cell::new(false),
+            announced: Cell::new(None),
         })
     }
 
@@ -82,9 +92,13 @@ impl Local {
         origin: &'static Location<'static>,
     ) -> Key {
         let key = self.add_call(run, origin);
-        if let (Some(timer), Some(call)) = (timer, self.calls.borrow_mut().get_mut(key)) {
-            call.timer = Some(timer);
+        let timer = timer.filter(|_| key != Key::DANGLING);
+        if let Some(timer) = timer {
+            if let Some(call) = self.calls.borrow_mut().get_mut(key) {
+                call.timer = Some(timer);
+            }
             self.timers.borrow_mut().add(timer, key);
+            self.timer_made(timer.deadline);
         }
         key
     }
@@ -111,6 +125,7 @@ impl Local {
     pub(super) fn run_call(&self, key: Key) {
         let call = self.calls.borrow_mut().remove(key);
         if let Some(call) = call {
+            self.ran.set(self.ran.get() + 1);
             quietly(call.run);
         }
     }
@@ -121,7 +136,8 @@ impl Local {
         }
     }
 
-    /// Drops, on this thread, all that the loop owns: tasks in spawn order, then calls in order, then what other threads sent.
+    /// Drops, on this thread, all that the loop owns: tasks in spawn order, then calls in order, then what other threads sent, and the
+    /// host's `on_wake`.
     ///
     /// Destructors may do with the loop what they like. It is closed already: what they schedule is dropped at once, so the slabs
     /// only shrink, and each entry is out of its slab before it is dropped. A task that is being polled is dropped after its poll.
@@ -129,7 +145,7 @@ impl Local {
         if self.closed.replace(true) {
             return;
         }
-        let mut messages = self.remote.close();
+        let (mut messages, on_wake) = self.remote.close();
         let _entered = current::Entered::to_close(self);
         self.timers.borrow_mut().clear();
         drop(self.ready.take());
@@ -146,6 +162,7 @@ impl Local {
         while let Some(message) = messages.pop_front() {
             quietly(|| drop(message));
         }
+        quietly(|| drop(on_wake));
     }
 
     /// Gives back the buffers that a burst left behind.

@@ -25,6 +25,8 @@
 //! A loop with nothing ready sleeps until its next timer or until it is woken; on a virtual clock, time jumps to the next timer
 //! instead.
 //!
+//! A loop that has a host runs a turn when the host says so, and never sleeps: see [`host`].
+//!
 //! # Order
 //!
 //! What is scheduled while the loop does not run, by its own thread or another, by `spawn`, `call_soon` or a wake, goes through
@@ -44,6 +46,7 @@
 // `clock` is the only place that asks for the time; `remote` the only one that locks, apart from the virtual clock.
 mod clock;
 mod current;
+mod host;
 mod local;
 mod remote;
 mod run;
@@ -54,6 +57,7 @@ mod timers;
 mod tests;
 
 pub(crate) use clock::Clock;
+pub use host::Turn;
 pub(crate) use local::Local;
 pub(crate) use remote::Remote;
 pub(crate) use timers::Timer;

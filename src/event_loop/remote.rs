@@ -16,6 +16,7 @@ use std::time::Instant;
 use async_task::Runnable;
 
 use super::clock::Clock;
+use super::host::OnWake;
 use super::local::Local;
 use super::timers::Timer;
 use super::{current, quietly, unpoisoned};
@@ -53,11 +54,46 @@ struct State {
     /// For the running or the next `run_forever`.
     stop: bool,
     closed: bool,
+    on_wake: Option<OnWake>,
+    /// The host knows that a turn is due, or will hear of it at the end of the run that is under way.
+    told: bool,
+}
+
+impl State {
+    /// Whether something came that the loop has not received.
+    fn has_news(&self) -> bool {
+        !self.queue.is_empty() || (self.woken && self.stop)
+    }
+
+    /// Lets the host be told from now on, and of what is there.
+    #[must_use]
+    fn inform(&mut self, ready: bool) -> Option<OnWake> {
+        self.told = false;
+        if ready || self.has_news() { self.tell() } else { None }
+    }
+
+    /// Notes that the host is told, if it has to be. The caller calls the result after unlocking.
+    #[must_use]
+    fn tell(&mut self) -> Option<OnWake> {
+        if self.told {
+            return None;
+        }
+        self.told = self.on_wake.is_some();
+        self.on_wake.clone()
+    }
 }
 
 impl Remote {
     pub(super) fn new(clock: Clock) -> Self {
-        let state = State { queue: VecDeque::new(), woken: false, asleep: false, stop: false, closed: false };
+        let state = State {
+            queue: VecDeque::new(),
+            woken: false,
+            asleep: false,
+            stop: false,
+            closed: false,
+            on_wake: None,
+            told: false,
+        };
         Remote { clock, timers: AtomicU64::new(0), state: Mutex::new(state), wakes: Condvar::new() }
     }
 
@@ -147,21 +183,58 @@ impl Remote {
         state.asleep = false;
     }
 
-    /// From here on nothing is queued. Returns what was.
-    pub(super) fn close(&self) -> VecDeque<Message> {
+    /// Sets what the host does when a turn is due, and returns what it did before. It is as new as `f`, so it is informed, unless it
+    /// hears later.
+    pub(super) fn set_on_wake(&self, f: OnWake, ready: Option<bool>) -> Option<OnWake> {
+        let mut state = self.lock();
+        let old = state.on_wake.replace(f);
+        let host = ready.and_then(|ready| state.inform(ready));
+        drop(state);
+        call(host);
+        old
+    }
+
+    /// The host hears later of what comes.
+    pub(super) fn hush(&self) {
+        self.lock().told = true;
+    }
+
+    /// Whether the next turn is due after the one that has ended. With that, the host is told of all that came before.
+    pub(super) fn end_turn(&self, ready: bool) -> bool {
+        let mut state = self.lock();
+        state.told = ready || state.has_news();
+        state.told
+    }
+
+    /// From here on the host is told of what comes, and now of what is there, or `ready` on the loop's side.
+    pub(super) fn inform(&self, ready: bool) {
+        let host = self.lock().inform(ready);
+        call(host);
+    }
+
+    /// Tells the host that a turn is due, unless it knows.
+    pub(super) fn tell(&self) {
+        let host = self.lock().tell();
+        call(host);
+    }
+
+    /// From here on nothing is queued, and the host not told of anything. Returns what was queued, and how the host was told.
+    pub(super) fn close(&self) -> (VecDeque<Message>, Option<OnWake>) {
         let mut state = self.lock();
         state.closed = true;
-        mem::take(&mut state.queue)
+        (mem::take(&mut state.queue), state.on_wake.take())
     }
 
     fn rouse(&self, mut state: MutexGuard<'_, State>) {
         state.woken = true;
         // One notification per sleep: a burst of messages costs one system call.
         let notify = mem::take(&mut state.asleep);
+        let host = if state.has_news() { state.tell() } else { None };
         drop(state);
         if notify {
             self.wakes.notify_one();
         }
+        call(host);
     }
 
     #[cfg(test)]
@@ -171,5 +244,14 @@ impl Remote {
 
     fn lock(&self) -> MutexGuard<'_, State> {
         unpoisoned(self.state.lock())
+    }
+}
+
+/// Has the host told that a turn is due, with nothing locked.
+fn call(host: Option<OnWake>) {
+    if let Some(on_wake) = host {
+        quietly(|| on_wake());
+        // It may have been replaced meanwhile, and this be the last of it.
+        quietly(|| drop(on_wake));
     }
 }

@@ -9,6 +9,7 @@ use std::task::{Context, Poll, Wake, Waker};
 
 use smallvec::SmallVec;
 
+use super::host::Run;
 use super::local::Local;
 use super::remote::{Entry, Message, Remote};
 use super::{current, quietly};
@@ -63,7 +64,7 @@ impl Local {
     /// clock where nothing is ready and no timer is left.
     #[track_caller]
     pub(crate) fn run_until_complete<Fut: Future>(self: &Rc<Self>, future: Fut) -> Fut::Output {
-        let _entered = self.enter();
+        let _run = self.enter();
         // What was scheduled before the run goes before what the first poll schedules.
         self.receive();
         let main = Arc::new(Main { woken: AtomicBool::new(true), remote: Arc::clone(self.remote()) });
@@ -77,7 +78,7 @@ impl Local {
                     return output;
                 }
             }
-            self.turn();
+            self.run_turn();
             if self.is_ready() || main.is_woken() || self.advance() {
                 continue;
             }
@@ -93,9 +94,9 @@ impl Local {
     /// If a loop runs on this thread already, or if this one is closed.
     #[track_caller]
     pub(crate) fn run_forever(self: &Rc<Self>) {
-        let _entered = self.enter();
+        let _run = self.enter();
         loop {
-            self.turn();
+            self.run_turn();
             // Looked at after the turn, so that a stop in a turn ends this very turn, and leaves alone what it scheduled.
             if self.remote().take_stop() || self.is_closed() {
                 return;
@@ -114,9 +115,9 @@ impl Local {
     /// If a loop runs on this thread already, or if this one is closed.
     #[track_caller]
     pub(crate) fn run_until_idle(self: &Rc<Self>) {
-        let _entered = self.enter();
+        let _run = self.enter();
         loop {
-            self.turn();
+            self.run_turn();
             if !self.is_ready() && !self.advance() {
                 return;
             }
@@ -124,14 +125,14 @@ impl Local {
     }
 
     #[track_caller]
-    fn enter(self: &Rc<Self>) -> current::Entered {
+    pub(super) fn enter(self: &Rc<Self>) -> Run {
         assert!(!self.is_closed(), "{CLOSED}");
         assert!(!current::is_running(), "{NESTED}");
-        current::Entered::to_run(self)
+        Run::new(self)
     }
 
     /// Steps 2 to 4 of the module's description.
-    fn turn(self: &Rc<Self>) {
+    pub(super) fn run_turn(self: &Rc<Self>) {
         self.receive();
         let late = self.collect_due();
         let count = self.ready.borrow().len();
@@ -187,13 +188,13 @@ impl Local {
         late
     }
 
-    fn is_ready(&self) -> bool {
+    pub(super) fn is_ready(&self) -> bool {
         !self.ready.borrow().is_empty()
     }
 
     /// Whether the next turn will find something after all: other threads sent it, or it is due, if need be because the virtual
     /// clock jumps.
-    fn advance(&self) -> bool {
+    pub(super) fn advance(&self) -> bool {
         if self.remote().is_woken() {
             return true;
         }

@@ -72,6 +72,7 @@ impl Local {
     fn poll_task(&self, key: Key, cx: &mut Context<'_>) -> Poll<()> {
         let future = self.tasks.borrow_mut().get_mut(key).and_then(|task| task.future.take());
         let Some(mut future) = future else { return Poll::Ready(()) };
+        self.ran.set(self.ran.get() + 1);
         let polled = quietly(|| future.as_mut().poll(cx));
         if matches!(polled, Some(Poll::Pending)) {
             // Not found if it was canceled meanwhile.

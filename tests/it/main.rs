@@ -53,6 +53,8 @@ mod auto_traits;
 mod event_loop;
 mod executors;
 mod handle;
+mod host;
+mod host_wake;
 mod inference;
 mod into_local;
 mod local;

@@ -239,3 +239,20 @@ fn a_loop_closes_in_the_destructor_of_a_thread_local() {
         assert_eq!(seen.recv(), Ok(true));
     });
 }
+
+#[test]
+fn a_loop_that_is_closed_in_its_turn_has_no_next_one() {
+    let l = Loop::new();
+    let log = Log::new();
+    let (local, entry) = (Rc::clone(&l), log.adds(2));
+    soon(&l, move || {
+        soon(&local, || {});
+        at(&local, Some(local.remote().now()), || {});
+        local.close();
+    });
+    soon(&l, entry);
+    let turn = l.turn();
+    assert_eq!((turn.ran, turn.ready, turn.timer, turn.nested), (1, false, None, false));
+    assert_eq!(log.take(), []);
+    assert!(panic_of(|| l.turn()).contains("closed"));
+}
