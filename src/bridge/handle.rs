@@ -208,6 +208,10 @@ impl Handle {
         self.remote.stop();
     }
 
+    pub(super) fn is_closed(&self) -> bool {
+        self.remote.is_closed()
+    }
+
     /// Has the loop's thread schedule something, and a cancel of its promise take it back there.
     fn schedule<T: Send + 'static>(
         &self,
@@ -249,6 +253,6 @@ type Scheduled = (std::sync::Weak<Remote>, Arc<OnceLock<Key>>, fn(&Local, Key));
 
 impl fmt::Debug for Handle {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Handle").field("closed", &self.remote.is_closed()).finish_non_exhaustive()
+        f.debug_struct("Handle").field("closed", &self.is_closed()).finish_non_exhaustive()
     }
 }

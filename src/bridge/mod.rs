@@ -6,6 +6,7 @@ mod event_loop;
 mod handle;
 mod into_local;
 mod owed;
+mod spawn;
 mod timeout;
 mod wait;
 
