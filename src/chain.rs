@@ -26,9 +26,10 @@ use crate::trampoline::{self, Caller};
 /// promise.done(|n| assert_eq!(*n, 30));
 /// ```
 #[diagnostic::on_unimplemented(
-    message = "`{Self}` is neither a `Result` nor a promise of this flavor",
-    label = "a `Result` or a promise is expected here",
-    note = "return `Ok(value)`, `Err(error)` or a promise; a thread-safe promise becomes a local one by `into_local()`"
+    message = "`{Self}` is neither a `Result` nor a promise of the `{F}` flavor",
+    label = "a `Result` or a promise of the same flavor is expected here",
+    note = "it may be `Ok(value)`, `Err(error)` or a promise",
+    note = "a thread-safe promise becomes a local one by `into_local()`; what is made of a local promise is local"
 )]
 pub trait IntoPromise<F: Flavor = crate::core::Threaded>: Sealed<F> + Sized {
     /// What it resolves with.
@@ -172,7 +173,7 @@ where
     where
         C: FnOnce(T) -> R + 'static,
         R: IntoPromise<F, Error = E>,
-        F: Accepts<(C, Deferred<R::Value, E, Progress, F>)>,
+        F: Accepts<(C, Deferred<R::Value, E, Progress, F>)>, // not `Send`? Take `deferral::local`, or `into_local()` first
     {
         let broken = self.core().broken_fn();
         self.derive(f, broken, Location::caller(), |(f, deferred), delivery| match delivery.value() {
@@ -203,7 +204,7 @@ where
     where
         C: FnOnce(E) -> R + 'static,
         R: IntoPromise<F, Value = T, Error = E>,
-        F: Accepts<(C, Deferred<T, E, Progress, F>)>,
+        F: Accepts<(C, Deferred<T, E, Progress, F>)>, // not `Send`? Take `deferral::local`, or `into_local()` first
     {
         let broken = self.core().broken_fn();
         self.derive(f, broken, Location::caller(), |(f, deferred), delivery| match delivery.error() {
@@ -233,7 +234,7 @@ where
     where
         C: FnOnce(E) -> E2 + 'static,
         E2: From<Broken> + 'static,
-        F: Accepts<(C, Deferred<T, E2, Progress, F>)>,
+        F: Accepts<(C, Deferred<T, E2, Progress, F>)>, // not `Send`? Take `deferral::local`, or `into_local()` first
     {
         self.derive(f, E2::from, Location::caller(), |(f, deferred), delivery| match delivery.error() {
             Ok(error) => settle_by(move || Err(f(error)), deferred),

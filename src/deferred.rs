@@ -192,7 +192,7 @@ impl<T, E, P, F: Flavor> Deferred<T, E, P, F> {
     pub fn done<C>(&self, callback: C) -> &Self
     where
         C: FnOnce(&T) + 'static,
-        F: Accepts<C>,
+        F: Accepts<C>, // not `Send`? Take `deferral::local`, or `into_local()` first
     {
         self.core.observe(Observer::Done(F::callback(callback)));
         self
@@ -213,7 +213,7 @@ impl<T, E, P, F: Flavor> Deferred<T, E, P, F> {
     pub fn fail<C>(&self, callback: C) -> &Self
     where
         C: FnOnce(&E) + 'static,
-        F: Accepts<C>,
+        F: Accepts<C>, // not `Send`? Take `deferral::local`, or `into_local()` first
     {
         self.core.observe(Observer::Fail(F::callback(callback)));
         self
@@ -234,7 +234,7 @@ impl<T, E, P, F: Flavor> Deferred<T, E, P, F> {
     pub fn always<C>(&self, callback: C) -> &Self
     where
         C: FnOnce(&Result<T, E>) + 'static,
-        F: Accepts<C>,
+        F: Accepts<C>, // not `Send`? Take `deferral::local`, or `into_local()` first
     {
         self.core.observe(Observer::Always(F::callback(callback)));
         self
@@ -255,7 +255,7 @@ impl<T, E, P, F: Flavor> Deferred<T, E, P, F> {
     pub fn progress<C>(&self, callback: C) -> &Self
     where
         C: FnMut(&P) + 'static,
-        F: Accepts<C>,
+        F: Accepts<C>, // not `Send`? Take `deferral::local`, or `into_local()` first
     {
         self.core.listen(F::listener(callback));
         self
@@ -284,7 +284,7 @@ impl<T, E, P, F: Flavor> Deferred<T, E, P, F> {
     pub fn on_cancel<C>(&self, callback: C) -> &Self
     where
         C: FnOnce() + 'static,
-        F: Accepts<C>,
+        F: Accepts<C>, // not `Send`? Take `deferral::local`, or `into_local()` first
     {
         self.core.on_cancel(F::canceler(callback, |callback| callback()));
         self

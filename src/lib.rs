@@ -92,8 +92,17 @@
 //!
 //! # Two flavors
 //!
-//! The types of this page are thread-safe: their callbacks are `Send`. [`local`] has the same for one thread, without that bound and
-//! without its cost; its page says when to take which.
+//! The types of this page are thread-safe, those of [`local`] are for one thread, and their methods are the same. When to take which:
+//!
+//! - Take [`Promise`] when another thread settles, awaits, cancels or drops it. Its callbacks are `Send`.
+//! - Take [`local::Promise`] when all of it stays on one thread (a GUI, the browser, an event loop) and callbacks capture an `Rc` or a
+//!   widget. It pays for no lock and no atomic operation.
+//! - What an event loop does for its own thread is local: [`EventLoop::spawn`], [`spawn`], [`sleep`] and their kin.
+//! - Another thread works for the loop: take a thread-safe pair, give the `Deferred` away, and bring the promise over by
+//!   [`into_local`](Promise::into_local).
+//! - The loop works for another thread: give that one a [`Handle`], whose promises are thread-safe.
+//!
+//! The page of [`local`] shows each way from one flavor to the other, and what the compiler says about a mix-up.
 
 #![forbid(unsafe_code)]
 

@@ -158,7 +158,7 @@ impl<T, E, P, F: Flavor> Promise<T, E, P, F> {
     pub fn done<C>(self, callback: C) -> Self
     where
         C: FnOnce(&T) + 'static,
-        F: Accepts<C>,
+        F: Accepts<C>, // not `Send`? Take `deferral::local`, or `into_local()` first
     {
         if !self.spent {
             self.core.observe(Observer::Done(F::callback(callback)));
@@ -184,7 +184,7 @@ impl<T, E, P, F: Flavor> Promise<T, E, P, F> {
     pub fn fail<C>(self, callback: C) -> Self
     where
         C: FnOnce(&E) + 'static,
-        F: Accepts<C>,
+        F: Accepts<C>, // not `Send`? Take `deferral::local`, or `into_local()` first
     {
         if !self.spent {
             self.core.observe(Observer::Fail(F::callback(callback)));
@@ -210,7 +210,7 @@ impl<T, E, P, F: Flavor> Promise<T, E, P, F> {
     pub fn always<C>(self, callback: C) -> Self
     where
         C: FnOnce(&Result<T, E>) + 'static,
-        F: Accepts<C>,
+        F: Accepts<C>, // not `Send`? Take `deferral::local`, or `into_local()` first
     {
         if !self.spent {
             self.core.observe(Observer::Always(F::callback(callback)));
@@ -240,7 +240,7 @@ impl<T, E, P, F: Flavor> Promise<T, E, P, F> {
     pub fn progress<C>(self, callback: C) -> Self
     where
         C: FnMut(&P) + 'static,
-        F: Accepts<C>,
+        F: Accepts<C>, // not `Send`? Take `deferral::local`, or `into_local()` first
     {
         self.core.listen(F::listener(callback));
         self

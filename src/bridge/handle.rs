@@ -61,7 +61,7 @@ impl Handle {
     #[track_caller]
     pub fn spawn<U>(&self, future: U) -> Promise<U::Output>
     where
-        U: Future<Output: Send> + Send + 'static,
+        U: Future<Output: Send> + Send + 'static, // no local promise: in it take `current().sleep(..)` for `sleep(..)`
     {
         let origin = Location::caller();
         let (owed, promise) = owed::owe(origin);

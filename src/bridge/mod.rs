@@ -125,6 +125,8 @@ pub fn sleep(duration: Duration) -> local::Promise<()> {
 /// removed. If the loop goes first, the timeout is rejected with kind [`LoopClosed`](crate::BrokenKind::LoopClosed). A future gets a
 /// timeout by being spawned.
 ///
+/// A thread-safe promise gets a timeout from a handle, `current().timeout(..)`, or comes here by `into_local`.
+///
 /// # Panics
 ///
 /// If no event loop runs on this thread, or if `promise` has given its outcome already.

@@ -83,6 +83,9 @@ pub trait Flavor: Sealed + Sized + 'static {
 /// everything.
 ///
 /// The trait is sealed: its items are not for use outside the crate. It appears in the bounds of methods that take a callback.
+// Who gives `Threaded` an `Rc` is told by the compiler which type inside the callback is not `Send`, and then shown the bound, with
+// the comment in its line: that is how the remedy gets there. An `on_unimplemented` here would have to hide the type at fault
+// (`do_not_recommend`). The test binary `messages` holds both.
 pub trait Accepts<C>: Flavor {
     #[doc(hidden)]
     fn callback<A: 'static>(callback: C) -> Self::Callback<A>

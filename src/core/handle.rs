@@ -24,7 +24,10 @@ use crate::trampoline::{self, Caller};
 ///
 /// Cloning it counts neither as a producer nor as a promise: who keeps a clone for long says so by
 /// [`add_producer`](Core::add_producer) or [`add_right`](Core::add_right).
-pub(crate) struct Core<T: 'static, E: 'static, P: 'static, F: Flavor>(F::Ptr<Shared<T, E, P, F>>);
+// The compiler shows the first line to who sends a local end to another thread.
+pub(crate) struct Core<T: 'static, E: 'static, P: 'static, F: Flavor>(Ptr<T, E, P, F>); // `Local`? see `deferral::local`
+
+type Ptr<T, E, P, F> = <F as Flavor>::Ptr<Shared<T, E, P, F>>;
 
 impl<T, E, P, F: Flavor> Clone for Core<T, E, P, F> {
     fn clone(&self) -> Self {

@@ -82,9 +82,8 @@ where
     I: IntoIterator<IntoIter: 'static>,
     C: FnMut(I::Item) -> R + 'static,
     R: IntoPromise<F, Error: From<Broken>>,
-    F: Flavor
-        + Accepts<Flight<I::IntoIter, C, R::Value, R::Error, F>>
-        + Accepts<Shared<I::IntoIter, C, R::Value, R::Error, F>>,
+    F: Flavor + Accepts<Flight<I::IntoIter, C, R::Value, R::Error, F>>,
+    F: Accepts<Shared<I::IntoIter, C, R::Value, R::Error, F>>, // not `Send`? Take `deferral::local`, or `into_local()` first
 {
     assert!(limit > 0, "`when::map` with a limit of 0 would never start anything: allow at least 1 in flight");
     let (deferred, promise) = deferred::pair(R::Error::from, Location::caller());

@@ -267,3 +267,17 @@ fn what_needs_a_type_in_sight() {
     });
     assert_eq!(ready(mixed).unwrap(), 3);
 }
+
+/// A wait decides the flavor, and the result that it goes to the rest: a bare pair needs no types.
+#[test]
+fn a_wait_decides_the_flavor() {
+    fn settled() -> Result<u32, String> {
+        Promise::resolved(3).wait()
+    }
+    fn chained() -> Result<u32, String> {
+        let (deferred, promise) = Deferred::new();
+        deferred.resolve(3);
+        promise.then(|n| Ok(n + 1)).wait()
+    }
+    assert_eq!((settled(), chained()), (Ok(3), Ok(4)));
+}
