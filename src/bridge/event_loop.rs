@@ -357,6 +357,32 @@ impl EventLoop {
     pub fn on_wake(&self, f: impl Fn() + Send + Sync + 'static) {
         self.local.on_wake(Arc::new(f));
     }
+
+    /// Reports each call, and each poll of a task or of the future that `run_until_complete` runs, that takes longer than `limit`: it
+    /// holds up everything else on this loop, and belongs on a thread, or wants an `.await` in the middle.
+    ///
+    /// The report says where the work was scheduled or spawned. It goes where panics go that have no caller to resume in: it is one line on
+    /// standard error in builds with debug assertions, and nothing in others. What a task or call settles runs inside of it, and its
+    /// observers count. Time is that of the loop's clock, and on a virtual one nothing takes any.
+    ///
+    /// It is off at first, as asyncio's `slow_callback_duration` is outside of its debug mode, and costs nothing then;
+    /// [`Duration::MAX`] turns it off again. A change counts from the next call or poll on.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use deferral::EventLoop;
+    /// use std::{thread, time::Duration};
+    ///
+    /// let event_loop = EventLoop::new();
+    /// event_loop.warn_slower_than(Duration::from_millis(10)); // two frames of 60 Hz take 33
+    /// event_loop.call_soon(|| thread::sleep(Duration::from_millis(20)));
+    /// event_loop.run_until_idle();
+    /// // deferral: the call scheduled at src/main.rs:6:12 took 20.07ms, more than 10ms
+    /// ```
+    pub fn warn_slower_than(&self, limit: Duration) {
+        self.local.warn_slower_than(limit);
+    }
 }
 
 impl Drop for EventLoop {

@@ -7,13 +7,14 @@ use std::collections::VecDeque;
 use std::panic::Location;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::clock::Clock;
 use super::remote::{Entry, Message, Remote};
 use super::task::Task;
 use super::timers::{Timer, Timers};
 use super::{current, quietly};
+use crate::diagnostics::Work;
 use crate::list::{Key, List};
 
 /// A scheduled closure. It waits here until it runs or is canceled.
@@ -22,7 +23,6 @@ struct Call {
     /// Where to find it among the timers, if it was made as one.
     timer: Option<Timer>,
     /// Where it was scheduled.
-    #[allow(dead_code)] // Until the loop is asked what it is doing.
     pub(super) origin: &'static Location<'static>,
 }
 
@@ -38,6 +38,8 @@ pub(crate) struct Local {
     pub(super) timers: RefCell<Timers>,
     /// How many calls and polls ran in this turn, where a host wants to know.
     pub(super) ran: Cell<usize>,
+    /// How long a call or poll may take before it is reported.
+    pub(super) slow: Cell<Option<Duration>>,
     /// The loop runs, or a turn was refused: the host hears later.
     pub(super) hushed: Cell<bool>,
     /// The next timer, as the host last heard of it.
@@ -55,6 +57,7 @@ impl Local {
             calls: RefCell::new(List::new()),
             timers: RefCell::new(Timers::new()),
             ran: Cell::new(0),
+            slow: Cell::new(None),
             hushed: Cell::new(false),
             announced: Cell::new(None),
         })
@@ -126,7 +129,7 @@ impl Local {
         let call = self.calls.borrow_mut().remove(key);
         if let Some(call) = call {
             self.ran.set(self.ran.get() + 1);
-            quietly(call.run);
+            self.timed(Work::Call, call.origin, || quietly(call.run));
         }
     }
 

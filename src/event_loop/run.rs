@@ -1,6 +1,7 @@
 //! How a loop runs: turns, what to do when nothing is ready, and when to return.
 
 use std::future::Future;
+use std::panic::Location;
 use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -13,6 +14,7 @@ use super::host::Run;
 use super::local::Local;
 use super::remote::{Entry, Message, Remote};
 use super::{current, quietly};
+use crate::diagnostics::Work;
 use crate::list::Key;
 
 const NESTED: &str = "an event loop already runs on this thread: await the future inside it, or spawn it, instead of running a \
@@ -64,6 +66,7 @@ impl Local {
     /// clock where nothing is ready and no timer is left.
     #[track_caller]
     pub(crate) fn run_until_complete<Fut: Future>(self: &Rc<Self>, future: Fut) -> Fut::Output {
+        let origin = Location::caller();
         let _run = self.enter();
         // What was scheduled before the run goes before what the first poll schedules.
         self.receive();
@@ -74,7 +77,7 @@ impl Local {
         let mut future = pin!(future);
         loop {
             if main.take() {
-                if let Poll::Ready(output) = future.as_mut().poll(&mut cx) {
+                if let Poll::Ready(output) = self.timed(Work::Main, origin, || future.as_mut().poll(&mut cx)) {
                     return output;
                 }
             }

@@ -17,6 +17,7 @@ use std::task::{Context, Poll};
 use super::local::{Local, enqueue};
 use super::remote::Entry;
 use super::{current, quietly};
+use crate::diagnostics::Work;
 use crate::list::Key;
 
 type LocalFuture = Pin<Box<dyn Future<Output = ()>>>;
@@ -26,7 +27,6 @@ pub(super) struct Task {
     /// It is away while it is polled.
     future: Option<LocalFuture>,
     /// Where it was spawned.
-    #[allow(dead_code)] // Until the loop is asked what it is doing.
     pub(super) origin: &'static Location<'static>,
 }
 
@@ -70,10 +70,10 @@ impl Local {
     }
 
     fn poll_task(&self, key: Key, cx: &mut Context<'_>) -> Poll<()> {
-        let future = self.tasks.borrow_mut().get_mut(key).and_then(|task| task.future.take());
-        let Some(mut future) = future else { return Poll::Ready(()) };
+        let future = self.tasks.borrow_mut().get_mut(key).and_then(|task| Some((task.future.take()?, task.origin)));
+        let Some((mut future, origin)) = future else { return Poll::Ready(()) };
         self.ran.set(self.ran.get() + 1);
-        let polled = quietly(|| future.as_mut().poll(cx));
+        let polled = self.timed(Work::Task, origin, || quietly(|| future.as_mut().poll(cx)));
         if matches!(polled, Some(Poll::Pending)) {
             // Not found if it was canceled meanwhile.
             if let Some(task) = self.tasks.borrow_mut().get_mut(key) {

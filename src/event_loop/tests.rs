@@ -3,6 +3,7 @@
 mod close;
 mod order;
 mod run;
+mod slow;
 mod tasks;
 mod threads;
 

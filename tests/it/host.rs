@@ -1,7 +1,7 @@
 //! The loop in another loop: what a turn does and what it says.
 
 use crate::util::{Log, watchdog};
-use deferral::{Deferred, EventLoop, State, Turn, current, sleep, spawn};
+use deferral::{Deferred, EventLoop, State, Turn, current, local, sleep, spawn};
 use std::future::{pending, poll_fn};
 use std::rc::Rc;
 use std::task::Poll;
@@ -142,7 +142,36 @@ fn a_nested_turn_says_later() {
     assert_eq!(log.text(), "dialog same later afar timer");
 }
 
-/// G5, G9: a nested turn leaves alone what the thread has queued for itself; one that is not has a trampoline of its own, and runs it.
+/// G11: a nested turn does nothing, not even what the thread has queued for itself.
+#[test]
+fn a_nested_turn_leaves_the_queue_of_callbacks_alone() {
+    fn nest(depth: u32, event_loop: Rc<EventLoop>, log: Log) {
+        let (deferred, promise) = local::Deferred::<u32>::new();
+        promise.done(move |_| match depth {
+            0 => dialog(&event_loop, &log),
+            depth => nest(depth - 1, event_loop, log),
+        });
+        deferred.resolve(depth);
+    }
+    fn dialog(event_loop: &EventLoop, log: &Log) {
+        // Too deep to run inline: the outermost frame is going to do it.
+        let (deferred, promise) = Deferred::<u32>::new();
+        promise.done({
+            let log = log.clone();
+            move |_| log.add("queued")
+        });
+        deferred.resolve(0);
+        assert_eq!(log.text(), "");
+        assert!(event_loop.turn().nested);
+        log.add("dialog");
+    }
+    let (event_loop, log) = (Rc::new(EventLoop::new()), Log::new());
+    let (inner, entries) = (event_loop.clone(), log.clone());
+    event_loop.call_soon(move || nest(31, inner, entries));
+    assert_eq!((event_loop.turn().ran, log.text().as_str()), (1, "dialog queued"));
+}
+
+/// G5, G9: a turn inside a callback of a promise has a trampoline of its own, and first runs what the thread has queued for itself.
 #[test]
 fn a_turn_inside_a_deep_nest_of_callbacks() {
     fn nest(depth: u32, log: Log) {

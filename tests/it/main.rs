@@ -63,6 +63,7 @@ mod misuse;
 mod regressions;
 mod shutdown;
 mod sizes;
+mod slow;
 mod spawners;
 mod streams;
 mod tasks;
