@@ -99,6 +99,8 @@
 //! assert_eq!(thread.join().unwrap(), "untitled");
 //! ```
 //!
+//! The example `tui` is a program made in this way.
+//!
 //! # What the compiler says
 //!
 //! | It says | Why, and what to do |
