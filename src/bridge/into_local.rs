@@ -115,20 +115,22 @@ impl<T, E, P: Clone + Send> Promise<T, E, P> {
     /// assert_eq!(*label.borrow(), "loading, loaded");
     /// ```
     #[track_caller]
-    pub fn into_local(mut self) -> local::Promise<T, E, P> {
+    pub fn into_local(self) -> local::Promise<T, E, P> {
         self.assert_unspent();
         let local = running("`into_local`");
         let origin = Location::caller();
         let (deferred, promise) = deferred::pair(self.core().broken_fn(), origin);
         let reports = Arc::new(Reports { queue: Mutex::new(VecDeque::new()), waker: AtomicWaker::new() });
         // Weak: once the task is gone, nobody would take out what is put in.
-        let queue = Arc::downgrade(&reports);
-        self = self.progress(move |report: &P| {
+        let follower = Arc::downgrade(&reports);
+        let queue = follower.clone();
+        let listener = move |report: &P| {
             let Some(queue) = queue.upgrade() else { return };
             let report = report.clone();
             queue.queue.lock().unwrap_or_else(PoisonError::into_inner).push_back(report);
             queue.waker.wake();
-        });
+        };
+        self.core().relay(Box::new(listener), follower);
         let source: Source<T, E, P> = Rc::new(Cell::new(Some(self)));
         let arrival = Arrival { source: source.clone(), reports, owed: Owed { deferred } };
         let key = local.spawn(Box::pin(arrival), origin);

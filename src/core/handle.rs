@@ -1,9 +1,11 @@
 //! What the promise layer sees of the core: one pointer, whose methods lock, decide, unlock and act.
 
+use std::any::Any;
 use std::collections::HashMap;
 use std::fmt;
 use std::ops::Deref;
 use std::panic::Location;
+use std::sync::Weak;
 use std::task::{Context, Poll};
 
 use smallvec::smallvec;
@@ -12,7 +14,7 @@ use super::flavor::{Accepts, Flavor};
 use super::lend::{panicked, unfollow};
 use super::lock::Lock;
 use super::node::Node;
-use super::progress::Event;
+use super::progress::{Event, Listener};
 use super::state::{Action, Delivery, Link, Links, Observer, Shared, State, Take};
 use crate::Progress;
 use crate::broken::{Broken, BrokenKind};
@@ -183,7 +185,14 @@ impl<T, E, P, F: Flavor> Core<T, E, P, F> {
     }
 
     pub(crate) fn listen(&self, listener: F::Listener<P>) {
-        self.report(Event::Listen(listener), Caller::User);
+        self.report(Event::Listen(Listener::new(listener)), Caller::User);
+    }
+
+    /// Registers a listener of the library's own, which goes once `follower` is gone and room is needed.
+    pub(crate) fn relay(&self, listener: F::Listener<P>, follower: Weak<dyn Any + Send + Sync>) {
+        let useless = self.with(|shared| shared.reports.as_mut().map(|reports| reports.thin_out()));
+        trampoline::scrap(Caller::Quiet, useless);
+        self.report(Event::Listen(Listener::relay(listener, follower)), Caller::User);
     }
 
     pub(crate) fn on_cancel(&self, canceler: F::Canceler) {

@@ -295,13 +295,13 @@ fn report<T, E, P, F: Flavor>(event: Event<P, F>, loan: &mut Loan<T, E, P, F>) {
     match event {
         Event::Notify(report) => {
             for listener in &mut loan.listeners {
-                trampoline::guard(|| listener(&report));
+                trampoline::guard(|| (listener.call)(&report));
             }
             scrap(loan.last.replace(report));
         }
         Event::Listen(mut listener) => {
             if let Some(last) = &loan.last {
-                trampoline::guard(|| listener(last));
+                trampoline::guard(|| (listener.call)(last));
             }
             loan.listeners.push(listener);
         }

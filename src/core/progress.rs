@@ -1,6 +1,9 @@
 //! Progress: the reports of one promise, in the order in which they were issued.
 
+use std::any::Any;
 use std::collections::VecDeque;
+use std::mem;
+use std::sync::Weak;
 
 use smallvec::SmallVec;
 
@@ -10,10 +13,31 @@ use super::flavor::Flavor;
 pub(crate) enum Event<P: 'static, F: Flavor> {
     Notify(P),
     /// A newcomer gets the last report first, so it stands in the same queue.
-    Listen(F::Listener<P>),
+    Listen(Listener<P, F>),
 }
 
-pub(crate) type Listeners<P, F> = SmallVec<[<F as Flavor>::Listener<P>; 1]>;
+/// A callback for reports.
+pub(crate) struct Listener<P: 'static, F: Flavor> {
+    pub(super) call: F::Listener<P>,
+    /// For whom it listens, if that is not user code: it is of no use once that is gone.
+    follower: Option<Weak<dyn Any + Send + Sync>>,
+}
+
+pub(crate) type Listeners<P, F> = SmallVec<[Listener<P, F>; 1]>;
+
+impl<P: 'static, F: Flavor> Listener<P, F> {
+    pub(super) fn new(call: F::Listener<P>) -> Self {
+        Listener { call, follower: None }
+    }
+
+    pub(super) fn relay(call: F::Listener<P>, follower: Weak<dyn Any + Send + Sync>) -> Self {
+        Listener { call, follower: Some(follower) }
+    }
+
+    fn is_of_use(&self) -> bool {
+        self.follower.as_ref().is_none_or(|follower| follower.strong_count() > 0)
+    }
+}
 
 /// The progress of a promise: made with the first report or listener.
 pub(crate) struct Reports<P: 'static, F: Flavor> {
@@ -23,11 +47,16 @@ pub(crate) struct Reports<P: 'static, F: Flavor> {
     pub(super) listeners: Listeners<P, F>,
     /// Listeners are out with the lender.
     pub(super) lent: bool,
+    /// How many listeners there may be before those are looked for that are of no use.
+    crowd: usize,
 }
+
+/// As many listeners never get in each other's way.
+const FEW: usize = 8;
 
 impl<P: 'static, F: Flavor> Default for Reports<P, F> {
     fn default() -> Self {
-        Reports { last: None, events: VecDeque::new(), listeners: SmallVec::new(), lent: false }
+        Reports { last: None, events: VecDeque::new(), listeners: SmallVec::new(), lent: false, crowd: FEW }
     }
 }
 
@@ -43,11 +72,31 @@ impl<P: 'static, F: Flavor> Reports<P, F> {
         None
     }
 
+    /// Takes out the listeners that are of no use any more, once they could be about as many as the others. The caller drops them.
+    pub(super) fn thin_out(&mut self) -> Listeners<P, F> {
+        if self.listeners.len() < self.crowd {
+            return SmallVec::new();
+        }
+        let (useful, useless) = mem::take(&mut self.listeners).into_iter().partition(Listener::is_of_use);
+        self.listeners = useful;
+        self.crowd = FEW.max(2 * self.listeners.len());
+        useless
+    }
+
     pub(super) fn has_events(&self) -> bool {
         !self.events.is_empty()
     }
 
     pub(super) fn has_listeners(&self) -> bool {
         self.lent || !self.listeners.is_empty() || self.events.iter().any(|event| matches!(event, Event::Listen(_)))
+    }
+
+    /// Whether somebody wants to hear of progress, and is still there.
+    pub(super) fn has_hearers(&self) -> bool {
+        let newcomers = self.events.iter().filter_map(|event| match event {
+            Event::Listen(listener) => Some(listener),
+            Event::Notify(_) => None,
+        });
+        self.lent || self.listeners.iter().chain(newcomers).any(Listener::is_of_use)
     }
 }

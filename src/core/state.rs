@@ -174,7 +174,7 @@ impl<T: 'static, E: 'static, P: 'static, F: Flavor> Shared<T, E, P, F> {
 
     /// Whether somebody still holds a promise, or registered a callback.
     pub(super) fn is_wanted(&self) -> bool {
-        self.rights > 0 || !self.observers.is_empty() || self.reports.as_ref().is_some_and(|r| r.has_listeners())
+        self.rights > 0 || !self.observers.is_empty() || self.reports.as_ref().is_some_and(|r| r.has_hearers())
     }
 
     /// Whether a lender would find something to do.
