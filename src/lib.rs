@@ -75,7 +75,7 @@
 //! 3. **Observers borrow, the last consumer owns.** `done`, `fail` and `always` see `&T` or `&E` first, then each consumer
 //!    gets a clone, and the last the value itself: one consumer needs no `Clone`.
 //! 4. **Inline and in order.** Observers run before `resolve` returns, in the order of registration; on a settled promise at once.
-//!    Reports and the settle are seen in the order in which they were issued.
+//!    Reports and the settle are seen in the order in which they were issued. [`Promise::via`] moves them to the turns of a loop instead.
 //! 5. **Bounded stack.** Chains, hand-linked callbacks, recursion through `then`, and nested values may be a million deep.
 //! 6. **Nothing foreign under a lock.** No callback, waker, clone or drop of yours runs while the library holds one.
 //! 7. **No lost wake-up, no leak.** Any clone may be dropped at any time. Callbacks are dropped as soon as they have run or can no
@@ -85,7 +85,7 @@
 //! 9. **Panics stay where they belong.** A continuation, task or call that panics rejects its promise; an observer's panic comes out of
 //!    the call that settled, after all others were served, and never out of a drop.
 //! 10. **Loop order.** Calls run first in, first out; timers by deadline, ties in the order of their making; nothing starves.
-//! 11. **Any executor.** Only timers, `spawn` and `into_local` need the loop.
+//! 11. **Any executor.** Only timers, `spawn`, `via` and `into_local` need the loop.
 //! 12. **Happens-before.** Everything before `resolve` is visible to every observer and consumer.
 //!
 //! The methods say the details.

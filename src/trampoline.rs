@@ -66,6 +66,8 @@ pub(crate) enum Caller {
     User,
     /// A drop, a poll, or the loop.
     Quiet,
+    /// The loop, in a turn: the promise has its home here.
+    Home,
     /// The library, in the course of something else: the work needs no frame of its own.
     Library,
 }

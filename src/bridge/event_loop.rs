@@ -14,7 +14,7 @@ use crate::trampoline;
 /// A small event loop for one thread: tasks, scheduled calls and timers, each seen as a promise.
 ///
 /// It belongs to the thread that made it. What it runs is local: futures, closures and values need not be `Send`. Other threads
-/// reach it through a [`Handle`]. Promises themselves need no loop; timers, `spawn` and `into_local` do.
+/// reach it through a [`Handle`]. Promises themselves need no loop; timers, `spawn`, `via` and `into_local` do.
 ///
 /// # Order
 ///

@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 
 use super::{owed, timeout};
 use crate::broken::Broken;
-use crate::core::{Accepts, Threaded};
-use crate::event_loop::{Local, Remote, Timer};
+use crate::core::{Accepts, Core, Threaded};
+use crate::event_loop::{Local, Op, Remote, Timer};
 use crate::list::Key;
 use crate::promise::Promise;
 
@@ -219,16 +219,28 @@ impl Handle {
         cancel: fn(&Local, Key),
         schedule: impl FnOnce(&Rc<Local>) -> Key + Send + 'static,
     ) -> Promise<T> {
+        self.add(promise.core(), cancel, schedule);
+        promise
+    }
+
+    /// The same for the promise of `core`; tells where the loop has it, once it has.
+    pub(super) fn add<T: Send, E: Send, P: Send>(
+        &self,
+        core: &Core<T, E, P, Threaded>,
+        cancel: fn(&Local, Key),
+        schedule: impl FnOnce(&Rc<Local>) -> Key + Send + 'static,
+    ) -> Arc<OnceLock<Key>> {
         // Set on the loop's thread alone: by the schedule, or by a cancel on that very thread, which does not wait in the queue and
         // may overtake it.
         let key = Arc::new(OnceLock::new());
         let scheduled = (Arc::downgrade(&self.remote), key.clone(), cancel);
+        let set = key.clone();
         self.send(move |local| {
-            if key.get().is_none() {
-                let _ = key.set(schedule(local));
+            if set.get().is_none() {
+                let _ = set.set(schedule(local));
             }
         });
-        promise.core().on_cancel(<Threaded as Accepts<Scheduled>>::canceler(scheduled, |(remote, key, cancel)| {
+        core.on_cancel(<Threaded as Accepts<Scheduled>>::canceler(scheduled, |(remote, key, cancel)| {
             if let Some(remote) = remote.upgrade() {
                 Handle { remote }.send(move |local| match key.get() {
                     Some(key) => cancel(local, *key),
@@ -236,7 +248,32 @@ impl Handle {
                 });
             }
         }));
-        promise
+        key
+    }
+
+    /// Schedules a call as [`call_soon`](Handle::call_soon) does, but without a promise, and in one order with all such calls of all
+    /// threads: the loop's own thread does not overtake what others sent.
+    ///
+    /// `push` is how it gets there from elsewhere, and says what a loop does with it that is gone or just closing.
+    pub(super) fn call_in_order(
+        &self,
+        origin: &'static Location<'static>,
+        push: fn(&Remote, Op),
+        f: impl FnOnce(&Local) + Send + 'static,
+    ) {
+        let schedule = move |local: &Rc<Local>| {
+            let home = Rc::downgrade(local);
+            let call = move || {
+                if let Some(local) = home.upgrade() {
+                    f(&local);
+                }
+            };
+            local.call_soon(Box::new(call), origin);
+        };
+        match self.remote.running_here().filter(|local| local.has_received_all()) {
+            Some(local) => schedule(&local),
+            None => push(&self.remote, Box::new(schedule)),
+        }
     }
 
     /// Does something to the loop: at once if it runs on this thread, else in its next turn, in the order of what was sent.

@@ -8,6 +8,7 @@ mod into_local;
 mod owed;
 mod spawn;
 mod timeout;
+mod via;
 mod wait;
 
 use std::panic::Location;

@@ -52,8 +52,8 @@ impl<T, E, P> Promise<T, E, P> {
     ///
     /// # Panics
     ///
-    /// Where it would wait forever: on the thread of a running event loop, while the promise is pending; and in a callback of this
-    /// very promise that is being run. If the promise has given its outcome already. As `poll` does, if the outcome's own
+    /// Where it would wait forever: on the thread of a running event loop, while the promise is pending, or its callbacks wait for a turn
+    /// ([`via`](Promise::via)); and in a callback of this very promise that is being run. If the promise has given its outcome already. As `poll` does, if the outcome's own
     /// code panicked.
     ///
     /// # Examples
@@ -122,8 +122,9 @@ impl<T, E, P> Promise<T, E, P> {
                 !self.core().is_lent_here(),
                 "`wait` in a callback that looks at the same promise would never end: use `then`, or await the promise"
             );
+            let comes_soon = self.state() != State::Pending && !self.core().awaits_home();
             assert!(
-                self.state() != State::Pending || Local::current().is_none(),
+                comes_soon || Local::current().is_none(),
                 "`wait` on the thread of a running event loop would stop the loop: await the promise in a task, or use `then`"
             );
             if !parker.park(deadline) {

@@ -5,12 +5,13 @@ use std::collections::HashMap;
 use std::fmt;
 use std::ops::Deref;
 use std::panic::Location;
-use std::sync::Weak;
+use std::sync::{Arc, Weak};
 use std::task::{Context, Poll};
 
 use smallvec::smallvec;
 
 use super::flavor::{Accepts, Flavor};
+use super::home::Home;
 use super::lend::{panicked, unfollow};
 use super::lock::Lock;
 use super::node::Node;
@@ -20,7 +21,7 @@ use crate::Progress;
 use crate::broken::{Broken, BrokenKind};
 use crate::diagnostics;
 use crate::list::Key;
-use crate::trampoline::{self, Caller};
+use crate::trampoline::{self, Caller, Job};
 
 /// The two ends' way to what they share.
 ///
@@ -54,9 +55,27 @@ impl<T, E, P, F: Flavor> Core<T, E, P, F> {
 
     /// Does what a transition obliges its caller to.
     pub(crate) fn perform(&self, action: Action, caller: Caller) {
-        if action == Action::Run {
+        if action == Action::Rest {
+            return;
+        }
+        if caller == Caller::Home {
+            arrive::<F>(self.node());
+        } else {
             trampoline::run(caller, F::job(&self.0));
         }
+    }
+
+    /// Gives a new promise a home. It has no producer then: who holds this core settles it there, as [`Caller::Home`].
+    pub(crate) fn set_home(&self, home: Home) {
+        self.with(|shared| {
+            shared.home = Some(Arc::new(home));
+            shared.producers = 0;
+        });
+    }
+
+    /// Whether the outcome waits for callbacks that were sent home.
+    pub(crate) fn awaits_home(&self) -> bool {
+        self.with(|shared| shared.awaits_home())
     }
 
     pub(crate) fn broken_fn(&self) -> fn(Broken) -> E {
@@ -228,16 +247,25 @@ impl<T, E, P, F: Flavor> Core<T, E, P, F> {
     }
 
     /// Exercises a right if the outcome is here. `None` if it is not: the right remains.
+    ///
+    /// It is for continuations: one that has a home gives them nothing elsewhere.
     pub(crate) fn try_take(&self) -> Option<Delivery<T, E>> {
-        Some(match self.take()? {
+        let take = |shared: &mut Shared<T, E, P, F>| match shared.home {
+            Some(_) => (Take::Wait, Action::Rest),
+            None => shared.take(),
+        };
+        Some(match self.take_by(take)? {
             Ok(outcome) => Delivery::Outcome(outcome),
             Err(Lost::Spoiled(broken)) => Delivery::Broken(broken),
             Err(Lost::Panicked(payload)) => Delivery::Broken(panicked(payload, self.origin())),
         })
     }
 
-    fn take(&self) -> Option<Result<Result<T, E>, Lost>> {
-        let (taken, action) = self.with(|shared| shared.take());
+    fn take_by(
+        &self,
+        take: impl FnOnce(&mut Shared<T, E, P, F>) -> (Take<T, E>, Action),
+    ) -> Option<Result<Result<T, E>, Lost>> {
+        let (taken, action) = self.with(take);
         self.perform(action, Caller::Quiet);
         match taken {
             Take::Wait => None,
@@ -255,7 +283,7 @@ impl<T, E, P, F: Flavor> Core<T, E, P, F> {
     /// Polls on behalf of one promise, which is parked under `key`. When it is ready, the right is used up.
     pub(crate) fn poll(&self, key: &mut Key, cx: &mut Context<'_>) -> Poll<Result<Result<T, E>, Lost>> {
         loop {
-            if let Some(taken) = self.take() {
+            if let Some(taken) = self.take_by(Shared::take) {
                 return Poll::Ready(taken);
             }
             if *key != Key::DANGLING && self.with(|shared| shared.is_parked(*key, cx.waker())) {
@@ -318,7 +346,15 @@ impl<T, E, P, F: Flavor> Core<T, E, P, F> {
     where
         F: Accepts<Shared<T, E, P, F>>,
     {
-        Link { source: <F as Accepts<Shared<T, E, P, F>>>::source(&self.0), key, private, claims: true }
+        Link { source: self.downgrade(), key, private, claims: true }
+    }
+
+    /// This promise for those who must not keep it.
+    pub(crate) fn downgrade(&self) -> F::WeakSource
+    where
+        F: Accepts<Shared<T, E, P, F>>,
+    {
+        <F as Accepts<Shared<T, E, P, F>>>::source(&self.0)
     }
 
     /// The one source of a derived promise has delivered, and needs not be left.
@@ -375,6 +411,11 @@ impl<T, E, P, F: Flavor> Core<T, E, P, F> {
     pub(crate) fn node(&self) -> F::Source {
         F::node(&self.0)
     }
+}
+
+/// Has the machine of a promise go on here, which is its home.
+pub(crate) fn arrive<F: Flavor>(promise: F::Source) {
+    trampoline::run(Caller::Home, Job::Call(Box::new(move || promise.arrive())));
 }
 
 /// A search for one promise among those that others wait for.

@@ -4,11 +4,13 @@
 //! holds meanwhile is in its [`Loan`].
 
 use std::mem;
+use std::sync::Arc;
 use std::task::Waker;
 
 use smallvec::SmallVec;
 
 use super::flavor::{self, Flavor};
+use super::home::{Home, Place};
 use super::lock::Lock;
 use super::node::{Machine, Sources};
 use super::progress::{Event, Listeners, Reports};
@@ -21,7 +23,9 @@ use crate::list::Key;
 use crate::trampoline::{self, Job};
 
 /// What the lender has out of the promise, and for whom.
-struct Loan<T: 'static, E: 'static, P: 'static, F: Flavor> {
+pub(super) struct Loan<T: 'static, E: 'static, P: 'static, F: Flavor> {
+    /// Where it is, in case the promise has a home.
+    pub(super) place: Place,
     outcome: Option<Result<T, E>>,
     last: Option<P>,
     listeners: Listeners<P, F>,
@@ -31,7 +35,7 @@ struct Loan<T: 'static, E: 'static, P: 'static, F: Flavor> {
 }
 
 /// One thing for the lender to do.
-enum Step<T: 'static, E: 'static, P: 'static, F: Flavor> {
+pub(super) enum Step<T: 'static, E: 'static, P: 'static, F: Flavor> {
     /// Tell the listeners, which are on loan with the last report.
     Report(Event<P, F>),
     /// Run the callbacks of a cancel.
@@ -50,6 +54,8 @@ enum Step<T: 'static, E: 'static, P: 'static, F: Flavor> {
     Clone(F::Continuation<Delivery<T, E>>, CloneFn<T, E>, &'static std::panic::Location<'static>),
     /// Drop what nobody can ask for any more.
     Dispose(Option<Result<T, E>>, Option<Box<Reports<P, F>>>),
+    /// Send word home that there is something to do.
+    Send(Arc<Home>),
     /// The loan has ended.
     Finish,
 }
@@ -57,6 +63,9 @@ enum Step<T: 'static, E: 'static, P: 'static, F: Flavor> {
 impl<T: 'static, E: 'static, P: 'static, F: Flavor> Shared<T, E, P, F> {
     /// Takes back what the last step has borrowed where that must be, and decides on the next one.
     fn advance(&mut self, loan: &mut Loan<T, E, P, F>) -> Step<T, E, P, F> {
+        if let Some(step) = self.advance_away(loan) {
+            return step;
+        }
         if let Some(step) = self.advance_reports(loan) {
             return step;
         }
@@ -170,34 +179,12 @@ impl<T: 'static, E: 'static, P: 'static, F: Flavor> Machine for Shared<T, E, P, 
     type Flavor = F;
 
     fn run<L: Lock<Inner = Self>>(cell: &L) {
-        let mut loan = Loan {
-            outcome: None,
-            last: None,
-            listeners: SmallVec::new(),
-            wakers: SmallVec::new(),
-            continuations: SmallVec::new(),
-        };
-        loop {
-            match cell.with(|shared| shared.advance(&mut loan)) {
-                Step::Convert(broken, convert) => {
-                    let outcome = make_error(broken, convert);
-                    cell.with(|shared| shared.outcome = outcome);
-                }
-                Step::Finish => break,
-                step => serve(step, &mut loan),
-            }
-        }
-        for waker in loan.wakers {
-            trampoline::guard(|| waker.wake());
-        }
-        // All but the first wait in the queue: whoever blocks in that one can have them run before.
-        let mut continuations = loan.continuations.into_iter();
-        let first = continuations.next();
-        for (continuation, delivery) in continuations {
-            trampoline::defer(Job::Call(Box::new(|| F::run(continuation, delivery))));
-        }
-        if let Some((continuation, delivery)) = first {
-            trampoline::guard(|| F::run(continuation, delivery));
+        work(cell, Place::Away);
+    }
+
+    fn arrive<L: Lock<Inner = Self>>(cell: &L) {
+        if cell.with(|shared| shared.arrive()) == Action::Run {
+            work(cell, Place::Home);
         }
     }
 
@@ -220,6 +207,47 @@ impl<T: 'static, E: 'static, P: 'static, F: Flavor> Machine for Shared<T, E, P, 
 
     fn upstream(&self) -> Sources<F> {
         self.sources()
+    }
+}
+
+/// The lender's work, at home or elsewhere.
+fn work<T, E, P, F: Flavor, L>(cell: &L, place: Place)
+where
+    T: 'static,
+    E: 'static,
+    P: 'static,
+    L: Lock<Inner = Shared<T, E, P, F>>,
+{
+    let mut loan = Loan {
+        place,
+        outcome: None,
+        last: None,
+        listeners: SmallVec::new(),
+        wakers: SmallVec::new(),
+        continuations: SmallVec::new(),
+    };
+    loop {
+        match cell.with(|shared| shared.advance(&mut loan)) {
+            Step::Convert(broken, convert) => {
+                let outcome = make_error(broken, convert);
+                cell.with(|shared| shared.outcome = outcome);
+            }
+            Step::Send(home) => home.send(),
+            Step::Finish => break,
+            step => serve(step, &mut loan),
+        }
+    }
+    for waker in loan.wakers {
+        trampoline::guard(|| waker.wake());
+    }
+    // All but the first wait in the queue: whoever blocks in that one can have them run before.
+    let mut continuations = loan.continuations.into_iter();
+    let first = continuations.next();
+    for (continuation, delivery) in continuations {
+        trampoline::defer(Job::Call(Box::new(|| F::run(continuation, delivery))));
+    }
+    if let Some((continuation, delivery)) = first {
+        trampoline::guard(|| F::run(continuation, delivery));
     }
 }
 
@@ -276,7 +304,7 @@ fn serve<T, E, P, F: Flavor>(step: Step<T, E, P, F>, loan: &mut Loan<T, E, P, F>
             scrap(outcome);
             scrap(reports);
         }
-        Step::Convert(..) | Step::Finish => {}
+        Step::Convert(..) | Step::Send(_) | Step::Finish => {}
     }
 }
 

@@ -44,10 +44,17 @@
 //! | `disclaim` | a claim less; run if nobody can cancel now | a claim less | | |
 //! | `drop_producer` | the last: abandoned, as `settle` | the last: abandoned | run to dispose | |
 //! | `follow` | links noted | links noted | links handed back, to be left | links handed back |
+//! | `arrive` | run if there is work | | run if there is work | |
 //!
 //! The lender asks [`advance`](Shared::advance) for one step after the other: reports in their order; then, once settled, the
 //! callbacks of a cancel, the sources to leave, what can no longer run, the making of an error, the observers, the consumers; then
 //! it puts the outcome back and ends the loan. Wakers are woken, and continuations run, when it has.
+//!
+//! # At home
+//!
+//! A promise may have a *home* (see `home.rs`), which the library gives it for `via`. Its lender, if not at home, leaves sources, wakes
+//! wakers and disposes, but runs neither callbacks nor continuations: it sends them home, and ends the loan. From there on until they
+//! have arrived the promise counts as at rest for whoever brings work, and as lent for whoever wants the outcome.
 //!
 //! # Who owns what
 //!
@@ -77,6 +84,7 @@
 
 mod flavor;
 mod handle;
+mod home;
 mod lend;
 mod lock;
 mod node;
@@ -84,9 +92,10 @@ mod progress;
 mod state;
 
 pub use self::flavor::{Accepts, Flavor, Local, Threaded};
-pub(crate) use self::handle::Core;
+pub(crate) use self::handle::{Core, arrive};
+pub(crate) use self::home::Home;
 pub(crate) use self::lend::unfollow;
 pub(crate) use self::lock::Lock;
-pub(crate) use self::node::{Machine, Sources};
+pub(crate) use self::node::{Machine, Node, Sources};
 pub use self::state::State;
 pub(crate) use self::state::{Action, Delivery, Link, Links, Observer, Shared};

@@ -14,8 +14,10 @@ use crate::trampoline::Work;
 pub trait Machine: Sized + 'static {
     type Flavor: Flavor;
 
-    /// Does what a lender has to do (see [`core`](super)), until nothing is left.
+    /// Does what a lender has to do (see [`core`](super)), until nothing is left, or nothing but what runs at home.
     fn run<L: Lock<Inner = Self>>(cell: &L);
+    /// Goes on at home, if it has one and there is still something to do.
+    fn arrive<L: Lock<Inner = Self>>(_: &L) {}
     /// Takes out the entry of a consumer that lost interest, and drops it; before that, has the machine run by `run` if there is need.
     fn withdraw<L: Lock<Inner = Self>>(cell: &L, key: Key, cancel: bool, run: &mut dyn FnMut());
     /// Notes that no cancel will come from a follower; `true` obliges the caller to have the machine run.
@@ -33,6 +35,7 @@ pub(crate) type Sources<F> = SmallVec<[<F as Flavor>::WeakSource; 1]>;
 pub trait Node<F: Flavor>: Work {
     fn withdraw(&self, key: Key, cancel: bool, run: &mut dyn FnMut());
     fn disclaim(&self, key: Key) -> bool;
+    fn arrive(&self);
     fn downstream(&self) -> Vec<F::Source>;
     fn upstream(&self) -> Sources<F>;
     // Two methods, and no upcast: that needs a compiler newer than the oldest one we support.
@@ -53,6 +56,10 @@ impl<L: Lock<Inner: Machine<Flavor = F>> + 'static, F: Flavor> Node<F> for L {
 
     fn disclaim(&self, key: Key) -> bool {
         L::Inner::disclaim(self, key)
+    }
+
+    fn arrive(&self) {
+        L::Inner::arrive(self);
     }
 
     fn downstream(&self) -> Vec<F::Source> {

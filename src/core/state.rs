@@ -5,11 +5,13 @@
 use std::mem;
 use std::num::NonZeroUsize;
 use std::panic::Location;
+use std::sync::Arc;
 use std::task::Waker;
 
 use smallvec::SmallVec;
 
 use super::flavor::Flavor;
+use super::home::{HOME, Home};
 use super::node::Sources;
 use super::progress::{Event, Reports};
 use crate::broken::{Broken, BrokenKind};
@@ -129,7 +131,11 @@ pub struct Shared<T: 'static, E: 'static, P: 'static, F: Flavor> {
     pub(super) canceled: bool,
     /// It is of no use to anybody once nobody wants the outcome: it then lets go of what it follows.
     pub(super) aggregate: bool,
-    /// The thread that runs the machine. Whoever comes meanwhile appends, and leaves the rest to it.
+    /// Where callbacks run, if not where they come up.
+    pub(super) home: Option<Arc<Home>>,
+    /// Word was sent home that there is work, and has not arrived yet.
+    pub(super) sent: bool,
+    /// The thread that runs the machine, or [`HOME`]. Whoever comes meanwhile appends, and leaves the rest to it.
     pub(super) lender: Option<NonZeroUsize>,
     /// The number of `Deferred`s.
     pub(super) producers: usize,
@@ -154,6 +160,8 @@ impl<T: 'static, E: 'static, P: 'static, F: Flavor> Shared<T, E, P, F> {
             state: State::Pending,
             canceled: false,
             aggregate: false,
+            home: None,
+            sent: false,
             lender: None,
             producers: 1,
             rights: 1,
@@ -178,7 +186,7 @@ impl<T: 'static, E: 'static, P: 'static, F: Flavor> Shared<T, E, P, F> {
     }
 
     /// Whether a lender would find something to do.
-    fn has_work(&self) -> bool {
+    pub(super) fn has_work(&self) -> bool {
         if self.reports.as_ref().is_some_and(|r| r.has_events()) {
             return true;
         }
@@ -230,10 +238,10 @@ impl<T: 'static, E: 'static, P: 'static, F: Flavor> Shared<T, E, P, F> {
 
     /// Makes the caller the lender if there is work and nobody lends.
     fn claim(&mut self) -> Action {
-        if self.lender.is_some() || !self.has_work() {
+        if self.is_lent() || !self.has_work() {
             return Action::Rest;
         }
-        self.lender = Some(trampoline::this_thread());
+        self.lender = Some(if self.home.is_some() { HOME } else { trampoline::this_thread() });
         Action::Run
     }
 

@@ -31,8 +31,8 @@ pub(crate) struct Local {
     remote: Arc<Remote>,
     closed: Cell<bool>,
     pub(super) ready: RefCell<VecDeque<Entry>>,
-    /// The buffer that the next turn swaps for the queue of other threads' messages.
-    pub(super) spare: Cell<VecDeque<Message>>,
+    /// The messages of other threads that are just being received; else a buffer to be swapped for the queue of the next ones.
+    pub(super) incoming: RefCell<VecDeque<Message>>,
     pub(super) tasks: RefCell<List<Task>>,
     calls: RefCell<List<Call>>,
     pub(super) timers: RefCell<Timers>,
@@ -52,7 +52,7 @@ impl Local {
             remote: Arc::new(Remote::new(clock)),
             closed: Cell::new(false),
             ready: RefCell::new(VecDeque::new()),
-            spare: Cell::new(VecDeque::new()),
+            incoming: RefCell::new(VecDeque::new()),
             tasks: RefCell::new(List::new()),
             calls: RefCell::new(List::new()),
             timers: RefCell::new(Timers::new()),
@@ -133,14 +133,20 @@ impl Local {
         }
     }
 
+    /// Whether nothing that another thread has sent is still on its way to the ready queue: what is appended there now keeps the order
+    /// of sending.
+    pub(crate) fn has_received_all(&self) -> bool {
+        self.incoming.borrow().is_empty() && self.remote.is_empty()
+    }
+
     pub(super) fn push_ready(&self, entry: Entry) {
         if !self.is_closed() {
             self.ready.borrow_mut().push_back(entry);
         }
     }
 
-    /// Drops, on this thread, all that the loop owns: tasks in spawn order, then calls in order, then what other threads sent, and the
-    /// host's `on_wake`.
+    /// Drops, on this thread, all that the loop owns: tasks in spawn order, then calls in order, then what other threads sent, then the
+    /// errands that came meanwhile, and the host's `on_wake`.
     ///
     /// Destructors may do with the loop what they like. It is closed already: what they schedule is dropped at once, so the slabs
     /// only shrink, and each entry is out of its slab before it is dropped. A task that is being polled is dropped after its poll.
@@ -165,6 +171,9 @@ impl Local {
         while let Some(message) = messages.pop_front() {
             quietly(|| drop(message));
         }
+        for errand in self.remote.seal() {
+            quietly(|| drop(errand));
+        }
         quietly(|| drop(on_wake));
     }
 
@@ -176,9 +185,9 @@ impl Local {
         if ready.is_empty() && ready.capacity() > KEPT {
             *ready = VecDeque::new();
         }
-        let spare = self.spare.take();
-        if spare.capacity() <= KEPT {
-            self.spare.set(spare);
+        let mut incoming = self.incoming.borrow_mut();
+        if incoming.capacity() > KEPT {
+            *incoming = VecDeque::new();
         }
     }
 

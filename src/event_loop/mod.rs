@@ -60,7 +60,7 @@ mod tests;
 pub(crate) use clock::Clock;
 pub use host::Turn;
 pub(crate) use local::Local;
-pub(crate) use remote::Remote;
+pub(crate) use remote::{Op, Remote};
 pub(crate) use timers::Timer;
 
 use std::sync::{LockResult, PoisonError};

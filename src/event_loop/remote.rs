@@ -54,6 +54,8 @@ struct State {
     /// For the running or the next `run_forever`.
     stop: bool,
     closed: bool,
+    /// Not even the last errands are taken.
+    sealed: bool,
     on_wake: Option<OnWake>,
     /// The host knows that a turn is due, or will hear of it at the end of the run that is under way.
     told: bool,
@@ -91,6 +93,7 @@ impl Remote {
             asleep: false,
             stop: false,
             closed: false,
+            sealed: false,
             on_wake: None,
             told: false,
         };
@@ -100,6 +103,13 @@ impl Remote {
     /// Carries out `op` on the loop's thread, at the start of the next turn. A closed loop drops it, here and now.
     pub(crate) fn push_op(&self, op: Op) {
         if let Err(message) = self.push(Message::Op(op)) {
+            quietly(|| drop(message));
+        }
+    }
+
+    /// The same for an op that does its work when it is dropped: a loop that is just closing takes it, and drops it on its thread.
+    pub(crate) fn push_errand(&self, op: Op) {
+        if let Err(message) = self.push_unless(|state| state.sealed, Message::Op(op)) {
             quietly(|| drop(message));
         }
     }
@@ -138,8 +148,12 @@ impl Remote {
 
     /// Queues a message, or gives it back if the loop is closed.
     pub(super) fn push(&self, message: Message) -> Result<(), Message> {
+        self.push_unless(|state| state.closed, message)
+    }
+
+    fn push_unless(&self, refuses: fn(&State) -> bool, message: Message) -> Result<(), Message> {
         let mut state = self.lock();
-        if state.closed {
+        if refuses(&state) {
             return Err(message);
         }
         state.queue.push_back(message);
@@ -157,6 +171,11 @@ impl Remote {
         let mut state = self.lock();
         state.woken = false;
         mem::swap(&mut state.queue, queue);
+    }
+
+    /// Whether nothing waits to be received.
+    pub(super) fn is_empty(&self) -> bool {
+        self.lock().queue.is_empty()
     }
 
     /// Whether something came since the loop last received.
@@ -223,6 +242,13 @@ impl Remote {
         let mut state = self.lock();
         state.closed = true;
         (mem::take(&mut state.queue), state.on_wake.take())
+    }
+
+    /// From here on nothing at all is queued. Returns the last errands.
+    pub(super) fn seal(&self) -> VecDeque<Message> {
+        let mut state = self.lock();
+        state.sealed = true;
+        mem::take(&mut state.queue)
     }
 
     fn rouse(&self, mut state: MutexGuard<'_, State>) {

@@ -155,17 +155,17 @@ impl Local {
     }
 
     fn receive(self: &Rc<Self>) {
-        let mut messages = self.spare.take();
-        self.remote().receive(&mut messages);
-        while let Some(message) = messages.pop_front() {
+        self.remote().receive(&mut self.incoming.borrow_mut());
+        loop {
+            let message = self.incoming.borrow_mut().pop_front();
             match message {
-                Message::Entry(entry) => self.push_ready(entry),
-                Message::Op(op) => {
+                Some(Message::Entry(entry)) => self.push_ready(entry),
+                Some(Message::Op(op)) => {
                     quietly(|| op(self));
                 }
+                None => break,
             }
         }
-        self.spare.set(messages);
     }
 
     /// Has the timers that are due follow what is ready. Returns the late ones.

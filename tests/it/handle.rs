@@ -1,6 +1,6 @@
 //! The loop from other threads: what goes in through a `Handle`, and how it ends.
 
-use crate::util::{Count, Log, OnDrop, kind_of, watchdog};
+use crate::util::{Count, Log, OnDrop, kind_of, watchdog, with_loop};
 use deferral::{Broken, BrokenKind, Deferred, EventLoop, Handle, Promise, State, current};
 use std::future::{pending, poll_fn};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -8,21 +8,6 @@ use std::sync::{Arc, Barrier, Mutex, mpsc};
 use std::task::Poll;
 use std::thread::{self, ThreadId};
 use std::time::{Duration, Instant};
-
-/// Runs a loop on a thread of its own while `f` runs on this one, and joins it.
-fn with_loop<R>(f: impl FnOnce(Handle, ThreadId) -> R) -> R {
-    let (give, take) = mpsc::channel();
-    let thread = thread::spawn(move || {
-        let event_loop = EventLoop::new();
-        give.send((event_loop.handle(), thread::current().id())).unwrap();
-        event_loop.run_forever();
-    });
-    let (handle, id) = take.recv().unwrap();
-    let result = f(handle.clone(), id);
-    handle.stop();
-    thread.join().unwrap();
-    result
-}
 
 /// A guard that notes on which thread it is dropped.
 fn note_thread() -> (OnDrop<impl FnOnce() + Send>, mpsc::Receiver<ThreadId>) {

@@ -71,5 +71,7 @@ mod threaded;
 mod threads;
 mod timeout;
 mod timers;
+mod via;
+mod via_ends;
 mod wait;
 mod when_threads;

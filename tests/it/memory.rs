@@ -276,3 +276,48 @@ fn promises_brought_to_a_loop_and_canceled() {
     drop(pending);
     assert!(!deferred.is_wanted());
 }
+
+/// G7: a million ways of one pending promise to a loop, each canceled, leave no more: no entry on either side.
+#[test]
+fn ways_to_a_loop_that_are_canceled() {
+    let event_loop = EventLoop::new();
+    let (deferred, pending) = Deferred::<u32>::new();
+    let info = measure_after_two(MILLION / 10, || {
+        assert!(pending.clone().via(&event_loop.handle()).done(|_| ()).cancel());
+        event_loop.run_until_idle();
+    });
+    assert!(info.bytes_max < 8 << 10, "{info:?}");
+    drop(pending);
+    assert!(!deferred.is_wanted());
+}
+
+/// G7: a promise that went via a loop leaves nothing, however it ends; while its source is pending a dropped one stays, as a `then` does.
+#[test]
+fn ways_to_a_loop_that_have_ended() {
+    let event_loop = EventLoop::new();
+    let handle = event_loop.handle();
+    assert_constant(MILLION / 10, || {
+        let (deferred, promise) = Deferred::<u32>::new();
+        let promise = promise.via(&handle).progress(|_| ()).done(|_| ()).then(|n| Ok(n + 1));
+        deferred.notify(Default::default());
+        deferred.resolve(1);
+        event_loop.run_until_idle();
+        drop(promise.done(|_| ()));
+        drop(Promise::<u32>::resolved(1).via(&handle));
+        event_loop.run_until_idle();
+    });
+    assert_nothing_left(|| {
+        let (deferred, promise) = Deferred::<u32>::new();
+        (0..100).for_each(|_| drop(promise.clone().via(&handle)));
+        event_loop.run_until_idle();
+        deferred.resolve(1);
+        event_loop.run_until_idle();
+    });
+    assert_nothing_left(|| {
+        let event_loop = EventLoop::new();
+        let (deferred, promise) = Deferred::<u32>::new();
+        let promise = promise.via(&event_loop.handle()).done(|_| ()).via(&event_loop.handle());
+        drop(event_loop);
+        drop((deferred, promise));
+    });
+}

@@ -1,11 +1,12 @@
 //! What the tests share: logs, wakers and values that count what happens to them, a watchdog, and threads with a small stack.
 
-use deferral::{Broken, BrokenKind};
+use deferral::{Broken, BrokenKind, EventLoop, Handle};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::pin::Pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, mpsc};
 use std::task::{Context, Poll, Wake, Waker};
+use std::thread::{self, ThreadId};
 use std::time::Duration;
 
 /// What happened, in order. Clones write to the same log.
@@ -123,6 +124,21 @@ pub(crate) fn panic_of<R>(f: impl FnOnce() -> R) -> String {
     let Err(payload) = catch_unwind(AssertUnwindSafe(f)) else { panic!("it did not panic") };
     let text = payload.downcast_ref::<&str>().map(|text| (*text).to_owned());
     text.or_else(|| payload.downcast_ref::<String>().cloned()).expect("the panic has a text")
+}
+
+/// Runs a loop on a thread of its own while `f` runs on this one, and joins it.
+pub(crate) fn with_loop<R>(f: impl FnOnce(Handle, ThreadId) -> R) -> R {
+    let (give, take) = mpsc::channel();
+    let thread = thread::spawn(move || {
+        let event_loop = EventLoop::new();
+        give.send((event_loop.handle(), thread::current().id())).unwrap();
+        event_loop.run_forever();
+    });
+    let (handle, id) = take.recv().unwrap();
+    let result = f(handle.clone(), id);
+    handle.stop();
+    thread.join().unwrap();
+    result
 }
 
 /// Runs `f` on a thread of its own, and fails if it does not end.

@@ -1,0 +1,158 @@
+//! From any thread to the turns of a loop.
+
+use std::panic::Location;
+use std::sync::{Arc, OnceLock};
+
+use super::handle::Handle;
+use crate::broken::BrokenKind;
+use crate::chain::IntoPromise;
+use crate::core::{self, Core, Delivery, Home, Node, State, Threaded};
+use crate::event_loop::{Local, Remote};
+use crate::list::Key;
+use crate::promise::Promise;
+use crate::trampoline::Caller;
+
+/// What the loop owes a derived promise, in its keeping: an end, if the loop goes first. If a cancel is first by a hair, and has not sent
+/// word yet, the loop owes it the callbacks.
+struct Due<T: 'static, E: 'static, P: 'static> {
+    derived: Core<T, E, P, Threaded>,
+    handle: Handle,
+}
+
+impl<T, E, P> Drop for Due<T, E, P> {
+    fn drop(&mut self) {
+        if !self.derived.break_by(BrokenKind::LoopClosed, Caller::Home) && self.handle.is_closed() {
+            core::arrive::<Threaded>(self.derived.node());
+        }
+    }
+}
+
+/// Word for the loop that a derived promise has work for it: it is taken up where this is dropped. That is in a turn, or on the loop's
+/// thread as it closes, or at once if the loop is gone.
+struct Errand(Arc<dyn Node<Threaded> + Send + Sync>);
+
+impl Drop for Errand {
+    fn drop(&mut self) {
+        core::arrive::<Threaded>(self.0.clone());
+    }
+}
+
+/// The way from a source to the derived promise. The source has it, until it is settled or left.
+struct Passage<T: 'static, E: 'static, P: 'static> {
+    handle: Handle,
+    derived: Core<T, E, P, Threaded>,
+    /// Where the loop has its [`Due`].
+    due: Arc<OnceLock<Key>>,
+    origin: &'static Location<'static>,
+}
+
+impl<T: Send, E: Send, P: Clone + Send> Passage<T, E, P> {
+    fn settle(self: Arc<Self>, delivery: Delivery<T, E>) {
+        let (handle, origin) = (self.handle.clone(), self.origin);
+        handle.call_in_order(origin, Remote::push_op, move |local| {
+            self.derived.deliver(delivery, Caller::Home);
+            // A cancel may have won, and not sent word yet: then this is the turn for its callbacks.
+            core::arrive::<Threaded>(self.derived.node());
+            if let Some(due) = self.due.get() {
+                local.cancel_call(*due);
+            }
+        });
+    }
+
+    fn report(&self, report: &P) {
+        let (report, derived) = (report.clone(), self.derived.clone());
+        self.handle.call_in_order(self.origin, Remote::push_op, move |_| {
+            derived.notify(report, Caller::Home);
+        });
+    }
+}
+
+impl<T: Send, E: Send, P: Clone + Send> Promise<T, E, P> {
+    /// Moves to a loop: callbacks and continuations of the promise that comes back run in turns of that loop, whatever thread settles
+    /// this one, and wherever they are registered.
+    ///
+    /// They run on the loop's thread, never inside the call that brings them about: not in the one that settles or notifies, and not in
+    /// `done` or `then` on a promise that is settled already, even on that very thread. Each settle, each report of progress and
+    /// each late registration takes its place among what is scheduled on the loop, as a [`call_soon`](Handle::call_soon) of that
+    /// moment does. So promises that go via one loop are settled there in the order in which they were settled at their source, by
+    /// whatever threads. (A thread that runs the loop and settles keeps that order, too: while something that others sent waits to be
+    /// received, it takes its place behind.) Progress passes, in order and before the outcome.
+    ///
+    /// Whoever only waits need not be on the loop: `.await`, `wait`, `peek` and `state` serve any thread as ever, once the callbacks
+    /// that were registered before have run. What a continuation makes is a promise like any other: it settles in the turn
+    /// of its `then`, and what is registered on it later runs where it is registered.
+    ///
+    /// The promise is detached when it is dropped: its callbacks run all the same. Canceled, on any thread, it is rejected at once, and
+    /// cancels this one if nobody else consumes it; its callbacks run in a turn. If the loop goes first, it is rejected with kind
+    /// [`LoopClosed`](crate::BrokenKind::LoopClosed), its callbacks run on the loop's thread as the loop closes, and this one is
+    /// detached. Once the loop is gone there are no turns any more: what is registered then runs at once, where it is registered.
+    ///
+    /// A callback that panics in a turn is reported; neither the thread that settles nor the loop gets to feel it.
+    ///
+    /// It is folly's `via`. For callbacks that are not `Send`, see [`into_local`](Promise::into_local).
+    ///
+    /// # Panics
+    ///
+    /// If this promise has given its outcome already (`(&mut promise).await`).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use deferral::{Deferred, EventLoop};
+    /// use std::thread;
+    ///
+    /// let event_loop = EventLoop::new();
+    /// let home = thread::current().id();
+    /// let (deferred, promise) = Deferred::<u32>::new();
+    /// let label = promise
+    ///     .via(&event_loop.handle())
+    ///     .done(move |_| assert_eq!(thread::current().id(), home)) // not on the thread that resolves
+    ///     .then(|n| Ok(format!("{n} files")));
+    /// thread::spawn(move || deferred.resolve(3)).join().unwrap();
+    /// assert_eq!(event_loop.run_until_complete(label).unwrap(), "3 files");
+    /// ```
+    #[track_caller]
+    pub fn via(self, handle: &Handle) -> Self {
+        self.assert_unspent();
+        let origin = Location::caller();
+        let derived = Core::new(self.core().broken_fn(), origin);
+        derived.set_home(home(&derived, handle, origin));
+        let promise = Promise::from_core(derived.clone());
+        let owed = Due { derived: derived.clone(), handle: handle.clone() };
+        let due = handle
+            .add(&derived, Local::cancel_call, move |local| local.call_at(None, Box::new(move || drop(owed)), origin));
+        if derived.state() != State::Pending {
+            // The loop is gone.
+            return promise;
+        }
+        let passage = Arc::new(Passage { handle: handle.clone(), derived: derived.clone(), due, origin });
+        let follower = Arc::downgrade(&passage);
+        let listener = {
+            let passage = follower.clone();
+            move |report: &P| {
+                if let Some(passage) = passage.upgrade() {
+                    passage.report(report);
+                }
+            }
+        };
+        self.core().relay(Box::new(listener), follower);
+        let link = self.subscribe(passage, Passage::settle, |passage| Some(passage.derived.node()));
+        derived.follow(link.into_iter().collect());
+        promise
+    }
+}
+
+/// The turns of a loop as the home of a promise.
+fn home<T: Send, E: Send, P: Send>(
+    promise: &Core<T, E, P, Threaded>,
+    handle: &Handle,
+    origin: &'static Location<'static>,
+) -> Home {
+    let (promise, handle) = (promise.downgrade(), handle.clone());
+    Home::new(move || {
+        if let Some(promise) = promise.upgrade() {
+            let errand = Errand(promise);
+            handle.call_in_order(origin, Remote::push_errand, move |_| drop(errand));
+        }
+    })
+}
