@@ -106,6 +106,7 @@
 
 #![forbid(unsafe_code)]
 
+mod awaited;
 mod bridge;
 mod broken;
 mod chain;
@@ -129,7 +130,12 @@ pub mod flavor {
     pub use crate::core::{Accepts, Flavor, Local, Threaded};
 }
 
-pub use bridge::{EventLoop, Handle, Turn, current, sleep, spawn, timeout};
+/// What an event loop is doing: the parts of a [`Dump`].
+pub mod dump {
+    pub use crate::bridge::{Dump, Entry, Owner, Status};
+}
+
+pub use bridge::{Dump, EventLoop, Handle, Turn, current, sleep, spawn, timeout};
 pub use broken::{Broken, BrokenKind};
 pub use chain::IntoPromise;
 pub use core::State;

@@ -20,6 +20,11 @@ pub struct Key {
 }
 
 impl Key {
+    /// Which registration of its list it names, modulo 2^32.
+    pub(crate) fn number(self) -> u32 {
+        self.number
+    }
+
     /// A key that names nothing in any list.
     pub(crate) const DANGLING: Key = Key { index: NONE, number: 0 };
 }
@@ -120,6 +125,11 @@ impl<V> List<V> {
     /// The entries, in no order.
     pub(crate) fn iter(&self) -> impl Iterator<Item = &V> {
         self.slots.iter().filter_map(|slot| slot.value.as_ref())
+    }
+
+    /// The same, each with the number of its registration.
+    pub(crate) fn numbered(&self) -> impl Iterator<Item = (u32, &V)> {
+        self.slots.iter().filter_map(|slot| slot.value.as_ref().map(|value| (slot.number, value)))
     }
 
     /// Forgets the slots of an empty list, and gives back their memory once there were more than a few.

@@ -6,7 +6,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::{Handle, Turn, owed};
+use super::{Dump, Handle, Turn, owed};
 use crate::event_loop::{Clock, Local};
 use crate::local;
 use crate::trampoline;
@@ -51,7 +51,7 @@ use crate::trampoline;
 /// assert_eq!(event_loop.run_until_complete(all).unwrap(), [1, 4, 9]);
 /// ```
 pub struct EventLoop {
-    local: Rc<Local>,
+    pub(super) local: Rc<Local>,
 }
 
 impl EventLoop {
@@ -196,7 +196,8 @@ impl EventLoop {
     /// # Panics
     ///
     /// A panic of the future passes through; the loop can be run again. It panics if an event loop runs on this thread already, and,
-    /// on a virtual clock, if the future waits while nothing is ready and no timer is left: nothing could make it go on.
+    /// on a virtual clock, if the future waits while nothing is ready and no timer is left: nothing could make it go on. The message
+    /// then ends in the [`dump`](EventLoop::dump), so that a test that deadlocks fails at once and says why.
     ///
     /// # Examples
     ///
@@ -211,7 +212,7 @@ impl EventLoop {
     #[track_caller]
     pub fn run_until_complete<U: Future>(&self, future: U) -> U::Output {
         let _isolated = trampoline::isolate();
-        self.local.run_until_complete(future)
+        self.local.run_until_complete(future, |local| Dump::of(local).to_string())
     }
 
     /// Runs the loop until somebody calls [`Handle::stop`].

@@ -1,5 +1,6 @@
 //! From any thread to the loop of this one.
 
+use std::any::Any;
 use std::cell::Cell;
 use std::collections::VecDeque;
 use std::panic::Location;
@@ -15,7 +16,7 @@ use super::running;
 use crate::core::{Accepts, State};
 use crate::deferred;
 use crate::diagnostics;
-use crate::event_loop::Local;
+use crate::event_loop::{Local, LocalFuture};
 use crate::list::Key;
 use crate::local;
 use crate::promise::Promise;
@@ -57,6 +58,7 @@ impl<T, E, P> Future for Arrival<T, E, P> {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let this = self.get_mut();
+        this.owed.begin_poll();
         this.reports.waker.register(cx.waker());
         this.pass_reports();
         let Some(mut source) = this.source.take() else { return Poll::Ready(()) };
@@ -82,6 +84,12 @@ impl<T, E, P> Future for Arrival<T, E, P> {
                 Poll::Ready(())
             }
         }
+    }
+}
+
+impl<T, E, P> LocalFuture for Arrival<T, E, P> {
+    fn owes(self: Pin<&Self>) -> Option<Box<dyn Any>> {
+        Some(self.owed.owes())
     }
 }
 

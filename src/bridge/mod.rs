@@ -2,6 +2,7 @@
 //!
 //! The loop's engine knows nothing of promises, and the promise layer nothing of loops.
 
+mod dump;
 mod event_loop;
 mod handle;
 mod into_local;
@@ -15,11 +16,14 @@ use std::panic::Location;
 use std::rc::Rc;
 use std::time::Duration;
 
+pub use self::dump::{Dump, Entry, Owner};
 pub use self::event_loop::EventLoop;
 pub use self::handle::Handle;
 pub use crate::event_loop::Turn;
 
 use crate::broken::Broken;
+pub use crate::event_loop::Status;
+
 use crate::event_loop::Local;
 use crate::local;
 

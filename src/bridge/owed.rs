@@ -1,5 +1,6 @@
 //! What a loop owes: the outcome of a task, a call or a timer.
 
+use std::any::Any;
 use std::panic::Location;
 use std::pin::Pin;
 use std::rc::{Rc, Weak};
@@ -9,11 +10,12 @@ use std::time::Duration;
 use pin_project_lite::pin_project;
 
 use crate::Progress;
+use crate::awaited;
 use crate::broken::{Broken, BrokenKind};
 use crate::core::{Accepts, Flavor};
 use crate::deferred::{self, Deferred};
 use crate::diagnostics;
-use crate::event_loop::{Local, Remote, Timer};
+use crate::event_loop::{Local, LocalCall, LocalFuture, Remote, Timer};
 use crate::list::Key;
 use crate::local;
 use crate::promise::Promise;
@@ -26,11 +28,18 @@ pub(super) struct Owed<T: 'static, E: 'static, P: 'static, F: Flavor> {
 
 impl<T, E, P, F: Flavor> Owed<T, E, P, F> {
     /// A call for the loop, which settles with what `f` returns and does not unwind.
-    pub(super) fn call(self, f: impl FnOnce() -> T + 'static) -> Box<dyn FnOnce()> {
-        Box::new(move || match diagnostics::guard(f) {
-            Ok(value) => self.resolve(value),
-            Err(payload) => self.break_by_panic(payload),
-        })
+    pub(super) fn call(self, f: impl FnOnce() -> T + 'static) -> Box<dyn LocalCall> {
+        Box::new(Call { f, owed: self })
+    }
+
+    /// Begins a poll of the task that owes it.
+    pub(super) fn begin_poll(&self) {
+        awaited::begin(self.deferred.core().address());
+    }
+
+    /// The promise, for a [`Dump`](super::Dump): an `F::Source`.
+    pub(super) fn owes(&self) -> Box<dyn Any> {
+        Box::new(self.deferred.core().node())
     }
 
     fn resolve(self, value: T) {
@@ -57,6 +66,26 @@ pub(super) fn owe<T, F: Flavor>(
     (Owed { deferred }, promise)
 }
 
+/// A closure that settles a promise.
+struct Call<C, T: 'static, E: 'static, P: 'static, F: Flavor> {
+    f: C,
+    owed: Owed<T, E, P, F>,
+}
+
+impl<C: FnOnce() -> T, T, E, P, F: Flavor> LocalCall for Call<C, T, E, P, F> {
+    fn run(self: Box<Self>) {
+        let Call { f, owed } = *self;
+        match diagnostics::guard(f) {
+            Ok(value) => owed.resolve(value),
+            Err(payload) => owed.break_by_panic(payload),
+        }
+    }
+
+    fn owes(&self) -> Option<Box<dyn Any>> {
+        Some(self.owed.owes())
+    }
+}
+
 pin_project! {
     /// A future that settles a promise, and ends when it has.
     pub(super) struct Task<U: Future, F: Flavor>
@@ -81,6 +110,9 @@ impl<U: Future, F: Flavor> Future for Task<U, F> {
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let mut this = self.project();
         let Some(future) = this.future.as_mut().as_pin_mut() else { return Poll::Ready(()) };
+        if let Some(owed) = this.owed {
+            owed.begin_poll();
+        }
         let output = match diagnostics::guard(|| future.poll(cx)) {
             Ok(Poll::Pending) => return Poll::Pending,
             Ok(Poll::Ready(output)) => Ok(output),
@@ -97,6 +129,12 @@ impl<U: Future, F: Flavor> Future for Task<U, F> {
             }
         }
         Poll::Ready(())
+    }
+}
+
+impl<U: Future, F: Flavor> LocalFuture for Task<U, F> {
+    fn owes(self: Pin<&Self>) -> Option<Box<dyn Any>> {
+        self.project_ref().owed.as_ref().map(Owed::owes)
     }
 }
 

@@ -50,7 +50,7 @@ pub trait Flavor: Sealed + Sized + 'static {
     #[doc(hidden)]
     type Ptr<X: 'static>: Clone + Deref<Target = Self::Cell<X>>;
     #[doc(hidden)]
-    type Source: Clone + Deref<Target: Node<Self>>;
+    type Source: Clone + Deref<Target: Node<Self>> + 'static;
     #[doc(hidden)]
     type WeakSource: Clone;
     #[doc(hidden)]

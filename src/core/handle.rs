@@ -18,6 +18,7 @@ use super::node::Node;
 use super::progress::{Event, Listener};
 use super::state::{Action, Delivery, Link, Links, Observer, Shared, State, Take};
 use crate::Progress;
+use crate::awaited;
 use crate::broken::{Broken, BrokenKind};
 use crate::diagnostics;
 use crate::list::Key;
@@ -286,12 +287,18 @@ impl<T, E, P, F: Flavor> Core<T, E, P, F> {
             if let Some(taken) = self.take_by(Shared::take) {
                 return Poll::Ready(taken);
             }
-            if *key != Key::DANGLING && self.with(|shared| shared.is_parked(*key, cx.waker())) {
-                return Poll::Pending;
+            if *key != Key::DANGLING {
+                let parked = self.with(|shared| shared.is_parked(*key, cx.waker()).then_some(shared.origin));
+                if let Some(origin) = parked {
+                    awaited::note(self.address(), origin);
+                    return Poll::Pending;
+                }
             }
             let waker = cx.waker().clone();
             // Out of the lock comes what is dropped here: the waker that was replaced, or the new one if the outcome has come.
-            if self.with(|shared| shared.park(key, waker)).is_ok() {
+            let parked = self.with(|shared| shared.park(key, waker).map(|replaced| (replaced, shared.origin)));
+            if let Ok((_replaced, origin)) = parked {
+                awaited::note(self.address(), origin);
                 return Poll::Pending;
             }
         }
@@ -321,6 +328,9 @@ impl<T, E, P, F: Flavor> Core<T, E, P, F> {
 
     /// One promise less, without taking the outcome. With `cancel`, the producer is told if it was the last.
     pub(crate) fn release(&self, key: Key, cancel: bool) {
+        if key != Key::DANGLING {
+            awaited::forget(self.address());
+        }
         let (waker, action) = self.with(|shared| shared.release(key, cancel));
         self.perform(action, if cancel { Caller::Library } else { Caller::Quiet });
         if waker.is_some() {
@@ -330,6 +340,7 @@ impl<T, E, P, F: Flavor> Core<T, E, P, F> {
 
     /// Takes the waker of a promise back that will not be polled again.
     pub(crate) fn unpark(&self, key: Key) {
+        awaited::forget(self.address());
         let waker = self.with(|shared| shared.consumers.remove(key));
         trampoline::scrap(Caller::Quiet, waker);
     }

@@ -12,7 +12,7 @@ use smallvec::SmallVec;
 use super::flavor::{self, Flavor};
 use super::home::{Home, Place};
 use super::lock::Lock;
-use super::node::{Machine, Sources};
+use super::node::{Machine, Parked, Sources};
 use super::progress::{Event, Listeners, Reports};
 use super::state::{
     Action, Cancelers, CloneFn, Consumer, Delivery, Link, Links, Observer, Observers, Outcome, Shared, State,
@@ -207,6 +207,10 @@ impl<T: 'static, E: 'static, P: 'static, F: Flavor> Machine for Shared<T, E, P, 
 
     fn upstream(&self) -> Sources<F> {
         self.sources()
+    }
+
+    fn parked(&self) -> Option<Parked> {
+        self.parked()
     }
 }
 

@@ -96,6 +96,6 @@ pub(crate) use self::handle::{Core, arrive};
 pub(crate) use self::home::Home;
 pub(crate) use self::lend::unfollow;
 pub(crate) use self::lock::Lock;
-pub(crate) use self::node::{Machine, Node, Sources};
+pub(crate) use self::node::{Machine, Node, Parked, Sources};
 pub use self::state::State;
 pub(crate) use self::state::{Action, Delivery, Link, Links, Observer, Shared};

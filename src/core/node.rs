@@ -1,5 +1,6 @@
 //! A promise seen without its types: by those that follow it, and by the trampoline.
 
+use std::panic::Location;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -7,6 +8,7 @@ use smallvec::SmallVec;
 
 use super::flavor::Flavor;
 use super::lock::Lock;
+use crate::awaited::Mark;
 use crate::list::Key;
 use crate::trampoline::Work;
 
@@ -26,6 +28,14 @@ pub trait Machine: Sized + 'static {
     fn downstream(&self) -> Vec<<Self::Flavor as Flavor>::Source>;
     /// What this promise waits for.
     fn upstream(&self) -> Sources<Self::Flavor>;
+    /// Who awaits this promise, as far as it is a task; `None` once it is settled.
+    fn parked(&self) -> Option<Parked>;
+}
+
+/// A pending promise as those see it that are parked there.
+pub struct Parked {
+    pub(crate) origin: &'static Location<'static>,
+    pub(crate) wakers: SmallVec<[Mark; 2]>,
 }
 
 /// The promises that one promise waits for.
@@ -38,6 +48,7 @@ pub trait Node<F: Flavor>: Work {
     fn arrive(&self);
     fn downstream(&self) -> Vec<F::Source>;
     fn upstream(&self) -> Sources<F>;
+    fn parked(&self) -> Option<Parked>;
     // Two methods, and no upcast: that needs a compiler newer than the oldest one we support.
     fn into_work(self: Arc<Self>) -> Arc<dyn Work>;
     fn into_local_work(self: Rc<Self>) -> Rc<dyn Work>;
@@ -68,6 +79,10 @@ impl<L: Lock<Inner: Machine<Flavor = F>> + 'static, F: Flavor> Node<F> for L {
 
     fn upstream(&self) -> Sources<F> {
         self.with(|machine| machine.upstream())
+    }
+
+    fn parked(&self) -> Option<Parked> {
+        self.with(|machine| machine.parked())
     }
 
     fn into_work(self: Arc<Self>) -> Arc<dyn Work> {

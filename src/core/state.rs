@@ -12,8 +12,9 @@ use smallvec::SmallVec;
 
 use super::flavor::Flavor;
 use super::home::{HOME, Home};
-use super::node::Sources;
+use super::node::{Parked, Sources};
 use super::progress::{Event, Reports};
+use crate::awaited::Mark;
 use crate::broken::{Broken, BrokenKind};
 use crate::list::{Key, List};
 use crate::trampoline;
@@ -438,6 +439,18 @@ impl<T: 'static, E: 'static, P: 'static, F: Flavor> Shared<T, E, P, F> {
             Consumer::Waker(_) => None,
         });
         targets.flatten().collect()
+    }
+
+    /// The tasks that are parked here.
+    pub(super) fn parked(&self) -> Option<Parked> {
+        if self.state != State::Pending {
+            return None;
+        }
+        let wakers = self.consumers.iter().filter_map(|consumer| match consumer {
+            Consumer::Waker(waker) => Some(Mark::of(waker.data())),
+            Consumer::Continuation { .. } => None,
+        });
+        Some(Parked { origin: self.origin, wakers: wakers.collect() })
     }
 
     /// What it waits for: nothing, once it is settled, though it may not have left all sources yet.

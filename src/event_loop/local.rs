@@ -2,6 +2,7 @@
 //!
 //! No cell is borrowed where foreign code can run, so whatever that does to the loop finds them all free.
 
+use std::any::Any;
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::panic::Location;
@@ -11,17 +12,36 @@ use std::time::{Duration, Instant};
 
 use super::clock::Clock;
 use super::remote::{Entry, Message, Remote};
+use super::run::Main;
 use super::task::Task;
 use super::timers::{Timer, Timers};
 use super::{current, quietly};
 use crate::diagnostics::Work;
 use crate::list::{Key, List};
 
+/// A closure that tells on request what it owes.
+pub(crate) trait LocalCall {
+    fn run(self: Box<Self>);
+    /// What it settles when it has run, in the terms of whoever made it.
+    fn owes(&self) -> Option<Box<dyn Any>>;
+}
+
+/// A plain closure owes nothing.
+impl<F: FnOnce()> LocalCall for F {
+    fn run(self: Box<Self>) {
+        self();
+    }
+
+    fn owes(&self) -> Option<Box<dyn Any>> {
+        None
+    }
+}
+
 /// A scheduled closure. It waits here until it runs or is canceled.
-struct Call {
-    run: Box<dyn FnOnce()>,
+pub(super) struct Call {
+    pub(super) run: Box<dyn LocalCall>,
     /// Where to find it among the timers, if it was made as one.
-    timer: Option<Timer>,
+    pub(super) timer: Option<Timer>,
     /// Where it was scheduled.
     pub(super) origin: &'static Location<'static>,
 }
@@ -34,7 +54,7 @@ pub(crate) struct Local {
     /// The messages of other threads that are just being received; else a buffer to be swapped for the queue of the next ones.
     pub(super) incoming: RefCell<VecDeque<Message>>,
     pub(super) tasks: RefCell<List<Task>>,
-    calls: RefCell<List<Call>>,
+    pub(super) calls: RefCell<List<Call>>,
     pub(super) timers: RefCell<Timers>,
     /// How many calls and polls ran in this turn, where a host wants to know.
     pub(super) ran: Cell<usize>,
@@ -44,10 +64,18 @@ pub(crate) struct Local {
     pub(super) hushed: Cell<bool>,
     /// The next timer, as the host last heard of it.
     pub(super) announced: Cell<Option<Instant>>,
+    /// The future of the `run_until_complete` that goes on.
+    pub(super) main: RefCell<Option<Main>>,
+    pub(super) made: Instant,
+    /// The time of the last look at the clock, in nanoseconds after `made`.
+    pub(super) seen: Cell<u64>,
+    /// How many turns have begun since.
+    pub(super) blind_turns: Cell<u32>,
 }
 
 impl Local {
     pub(crate) fn new(clock: Clock) -> Rc<Local> {
+        let made = clock.now();
         Rc::new(Local {
             remote: Arc::new(Remote::new(clock)),
             closed: Cell::new(false),
@@ -60,6 +88,10 @@ impl Local {
             slow: Cell::new(None),
             hushed: Cell::new(false),
             announced: Cell::new(None),
+            main: RefCell::new(None),
+            made,
+            seen: Cell::new(0),
+            blind_turns: Cell::new(0),
         })
     }
 
@@ -78,7 +110,7 @@ impl Local {
     }
 
     /// Calls `run`, which was scheduled at `origin`, in the next turn. A closed loop drops it at once.
-    pub(crate) fn call_soon(&self, run: Box<dyn FnOnce()>, origin: &'static Location<'static>) -> Key {
+    pub(crate) fn call_soon(&self, run: Box<dyn LocalCall>, origin: &'static Location<'static>) -> Key {
         let key = self.add_call(run, origin);
         if key != Key::DANGLING {
             enqueue(&self.remote, Entry::Call(key));
@@ -91,7 +123,7 @@ impl Local {
     pub(crate) fn call_at(
         &self,
         timer: Option<Timer>,
-        run: Box<dyn FnOnce()>,
+        run: Box<dyn LocalCall>,
         origin: &'static Location<'static>,
     ) -> Key {
         let key = self.add_call(run, origin);
@@ -106,7 +138,7 @@ impl Local {
         key
     }
 
-    fn add_call(&self, run: Box<dyn FnOnce()>, origin: &'static Location<'static>) -> Key {
+    fn add_call(&self, run: Box<dyn LocalCall>, origin: &'static Location<'static>) -> Key {
         if self.is_closed() {
             quietly(|| drop(run));
             return Key::DANGLING;
@@ -129,7 +161,7 @@ impl Local {
         let call = self.calls.borrow_mut().remove(key);
         if let Some(call) = call {
             self.ran.set(self.ran.get() + 1);
-            self.timed(Work::Call, call.origin, || quietly(call.run));
+            self.timed(Work::Call, call.origin, || quietly(|| call.run.run()));
         }
     }
 

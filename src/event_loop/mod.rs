@@ -51,6 +51,7 @@ mod local;
 mod remote;
 mod run;
 mod slow;
+mod survey;
 mod task;
 mod timers;
 
@@ -59,8 +60,11 @@ mod tests;
 
 pub(crate) use clock::Clock;
 pub use host::Turn;
-pub(crate) use local::Local;
+pub(crate) use local::{Local, LocalCall};
 pub(crate) use remote::{Op, Remote};
+pub use survey::Status;
+pub(crate) use survey::Survey;
+pub(crate) use task::LocalFuture;
 pub(crate) use timers::Timer;
 
 use std::sync::{LockResult, PoisonError};

@@ -27,7 +27,8 @@ pub(crate) type Op = Box<dyn FnOnce(&Rc<Local>) + Send>;
 
 /// What can be ready. It names its future or closure, and owns neither.
 pub(super) enum Entry {
-    Task(Runnable),
+    /// It carries the number of its task.
+    Task(Runnable<u32>),
     Call(Key),
 }
 
@@ -181,6 +182,15 @@ impl Remote {
     /// Whether something came since the loop last received.
     pub(super) fn is_woken(&self) -> bool {
         self.lock().woken
+    }
+
+    /// Shows what wakes and spawns have queued. What `look` does may not come back here.
+    pub(super) fn for_each_entry(&self, mut look: impl FnMut(&Entry)) {
+        for message in &self.lock().queue {
+            if let Message::Entry(entry) = message {
+                look(entry);
+            }
+        }
     }
 
     pub(super) fn take_stop(&self) -> bool {

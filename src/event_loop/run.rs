@@ -3,6 +3,7 @@
 use std::future::Future;
 use std::panic::Location;
 use std::pin::pin;
+use std::ptr;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -13,7 +14,9 @@ use smallvec::SmallVec;
 use super::host::Run;
 use super::local::Local;
 use super::remote::{Entry, Message, Remote};
+use super::survey::{Status, Wait};
 use super::{current, quietly};
+use crate::awaited;
 use crate::diagnostics::Work;
 use crate::list::Key;
 
@@ -23,13 +26,68 @@ const CLOSED: &str = "this event loop is closed, and runs nothing any more: make
 const STUCK: &str = "the future waits, but nothing on the loop is ready, and its virtual clock has no timer left to jump to: let \
                      something on this loop wake it, or use a loop on the real clock, which waits for other threads";
 
+/// The future of a `run_until_complete`, as its loop sees it.
+pub(super) struct Main {
+    waker: Arc<MainWaker>,
+    /// Where the run began.
+    pub(super) origin: &'static Location<'static>,
+    polling: bool,
+    pub(super) wait: Wait,
+}
+
+impl Main {
+    /// Has the loop list it until the result is dropped.
+    fn list(local: &Rc<Local>, waker: &Arc<MainWaker>, origin: &'static Location<'static>) -> Listed {
+        let wait = Wait::first(local.seen());
+        let main = Main { waker: Arc::clone(waker), origin, polling: false, wait };
+        *local.main.borrow_mut() = Some(main);
+        Listed { local: Rc::clone(local) }
+    }
+
+    pub(super) fn status(&self) -> Status {
+        if self.polling {
+            Status::Running
+        } else if self.waker.is_woken() {
+            Status::Queued
+        } else {
+            Status::Waiting
+        }
+    }
+}
+
+struct Listed {
+    local: Rc<Local>,
+}
+
+impl Listed {
+    fn begin_poll(&self) {
+        awaited::begin(ptr::null());
+        if let Some(main) = &mut *self.local.main.borrow_mut() {
+            main.polling = true;
+        }
+    }
+
+    fn end_poll(&self, waker: &Waker) {
+        if let Some(main) = &mut *self.local.main.borrow_mut() {
+            main.polling = false;
+            main.wait = Wait::after_poll(self.local.seen(), waker);
+        }
+    }
+}
+
+impl Drop for Listed {
+    fn drop(&mut self) {
+        *self.local.main.borrow_mut() = None;
+    }
+}
+
 /// The waker of the future that `run_until_complete` polls, one per run: none of it outlives a run that ends by a panic.
-struct Main {
+struct MainWaker {
     woken: AtomicBool,
     remote: Arc<Remote>,
 }
 
-impl Main {
+impl MainWaker {
     fn is_woken(&self) -> bool {
         // ORDERING: Acquire, as in `take`.
         self.woken.load(Ordering::Acquire)
@@ -41,7 +99,7 @@ impl Main {
     }
 }
 
-impl Wake for Main {
+impl Wake for MainWaker {
     fn wake(self: Arc<Self>) {
         self.wake_by_ref();
     }
@@ -63,29 +121,36 @@ impl Local {
     /// # Panics
     ///
     /// If a loop runs on this thread already, if this one is closed, if the future panics, or if it waits on a loop with a virtual
-    /// clock where nothing is ready and no timer is left.
+    /// clock where nothing is ready and no timer is left: then with a text that ends in what `describe` says of the loop.
     #[track_caller]
-    pub(crate) fn run_until_complete<Fut: Future>(self: &Rc<Self>, future: Fut) -> Fut::Output {
+    pub(crate) fn run_until_complete<Fut: Future>(
+        self: &Rc<Self>,
+        future: Fut,
+        describe: fn(&Local) -> String,
+    ) -> Fut::Output {
         let origin = Location::caller();
         let _run = self.enter();
         // What was scheduled before the run goes before what the first poll schedules.
         self.receive();
-        let main = Arc::new(Main { woken: AtomicBool::new(true), remote: Arc::clone(self.remote()) });
+        let main = Arc::new(MainWaker { woken: AtomicBool::new(true), remote: Arc::clone(self.remote()) });
+        let listed = Main::list(self, &main, origin);
         let waker = Waker::from(Arc::clone(&main));
         let mut cx = Context::from_waker(&waker);
         // Declared last: its destructor still runs in the loop.
         let mut future = pin!(future);
         loop {
             if main.take() {
+                listed.begin_poll();
                 if let Poll::Ready(output) = self.timed(Work::Main, origin, || future.as_mut().poll(&mut cx)) {
                     return output;
                 }
+                listed.end_poll(&waker);
             }
             self.run_turn();
             if self.is_ready() || main.is_woken() || self.advance() {
                 continue;
             }
-            assert!(!self.remote().clock().is_virtual(), "{STUCK}");
+            assert!(!self.remote().clock().is_virtual(), "{STUCK}\n{}", describe(self));
             self.park();
         }
     }
@@ -131,11 +196,13 @@ impl Local {
     pub(super) fn enter(self: &Rc<Self>) -> Run {
         assert!(!self.is_closed(), "{CLOSED}");
         assert!(!current::is_running(), "{NESTED}");
+        self.see(self.remote().now());
         Run::new(self)
     }
 
     /// Steps 2 to 4 of the module's description.
     pub(super) fn run_turn(self: &Rc<Self>) {
+        self.count_turn();
         self.receive();
         let late = self.collect_due();
         let count = self.ready.borrow().len();
@@ -174,6 +241,7 @@ impl Local {
         let mut timers = self.timers.borrow_mut();
         if timers.next_deadline().is_some() {
             let now = self.remote().now();
+            self.see(now);
             let mut ready = self.ready.borrow_mut();
             // What was due after a late one does not overtake it.
             let mut held = now;
@@ -213,5 +281,6 @@ impl Local {
         self.trim();
         let deadline = self.timers.borrow().next_deadline();
         self.remote().park(deadline);
+        self.see(self.remote().now());
     }
 }

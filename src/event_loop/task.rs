@@ -8,6 +8,7 @@
 //! done as well. A token that nobody can wake any more is freed by async-task, and its future stays: it may be there for what it
 //! holds.
 
+use std::any::Any;
 use std::future::Future;
 use std::panic::Location;
 use std::pin::Pin;
@@ -16,18 +17,24 @@ use std::task::{Context, Poll};
 
 use super::local::{Local, enqueue};
 use super::remote::Entry;
+use super::survey::Wait;
 use super::{current, quietly};
 use crate::diagnostics::Work;
 use crate::list::Key;
 
-type LocalFuture = Pin<Box<dyn Future<Output = ()>>>;
+/// A future that tells on request what it owes. Its poll begins with [`awaited::begin`](crate::awaited::begin).
+pub(crate) trait LocalFuture: Future<Output = ()> {
+    /// What it settles when it is done, in the terms of whoever made it.
+    fn owes(self: Pin<&Self>) -> Option<Box<dyn Any>>;
+}
 
 /// A task's place in the slab, until it is done or canceled.
 pub(super) struct Task {
     /// It is away while it is polled.
-    future: Option<LocalFuture>,
+    pub(super) future: Option<Pin<Box<dyn LocalFuture>>>,
     /// Where it was spawned.
     pub(super) origin: &'static Location<'static>,
+    pub(super) wait: Wait,
 }
 
 /// What async-task polls: it names the future.
@@ -49,15 +56,16 @@ impl Future for Token {
 impl Local {
     /// Owns `future`, which was spawned at `origin`, until it is done. It is first polled in the next turn. A closed loop drops it at
     /// once.
-    pub(crate) fn spawn(&self, future: LocalFuture, origin: &'static Location<'static>) -> Key {
+    pub(crate) fn spawn(&self, future: Pin<Box<dyn LocalFuture>>, origin: &'static Location<'static>) -> Key {
         if self.is_closed() {
             quietly(|| drop(future));
             return Key::DANGLING;
         }
-        let key = self.tasks.borrow_mut().push(Task { future: Some(future), origin });
+        let task = Task { future: Some(future), origin, wait: Wait::first(self.seen()) };
+        let key = self.tasks.borrow_mut().push(task);
         let remote = Arc::clone(self.remote());
         let schedule = move |runnable| enqueue(&remote, Entry::Task(runnable));
-        let (runnable, handle) = async_task::spawn(Token { key }, schedule);
+        let (runnable, handle) = async_task::Builder::new().metadata(key.number()).spawn(|_| Token { key }, schedule);
         handle.detach();
         runnable.schedule();
         key
@@ -78,6 +86,7 @@ impl Local {
             // Not found if it was canceled meanwhile.
             if let Some(task) = self.tasks.borrow_mut().get_mut(key) {
                 task.future = Some(future);
+                task.wait = Wait::after_poll(self.seen(), cx.waker());
                 return Poll::Pending;
             }
         }

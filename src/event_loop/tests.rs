@@ -4,20 +4,24 @@ mod close;
 mod order;
 mod run;
 mod slow;
+mod survey;
 mod tasks;
 mod threads;
 
+use std::any::Any;
 use std::cell::{Cell, RefCell};
 use std::future::{Future, poll_fn};
 use std::ops::Deref;
 use std::panic::{Location, resume_unwind};
+use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::mpsc;
-use std::task::{Poll, Waker};
+use std::task::{Context, Poll, Waker};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::{Clock, Local, Remote};
+use super::{Clock, Local, LocalFuture, Remote};
+use crate::awaited;
 use crate::diagnostics::{guard, message};
 use crate::list::Key;
 
@@ -47,6 +51,11 @@ impl Loop {
         Loop(Local::new(Clock::Real))
     }
 
+    #[track_caller]
+    fn run_until_complete<Fut: Future>(&self, future: Fut) -> Fut::Output {
+        self.0.run_until_complete(future, |_| String::new())
+    }
+
     /// A deadline that many milliseconds from the loop's now.
     fn after(&self, millis: u64) -> Option<Instant> {
         self.remote().now().checked_add(Duration::from_millis(millis))
@@ -65,7 +74,25 @@ fn at(local: &Local, deadline: Option<Instant>, f: impl FnOnce() + 'static) -> K
 
 #[track_caller]
 fn spawn(local: &Local, future: impl Future<Output = ()> + 'static) -> Key {
-    local.spawn(Box::pin(future), Location::caller())
+    local.spawn(Box::pin(Plain(Box::pin(future))), Location::caller())
+}
+
+/// A future that owes nothing to anybody.
+struct Plain(Pin<Box<dyn Future<Output = ()>>>);
+
+impl Future for Plain {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        awaited::begin(std::ptr::null());
+        self.0.as_mut().poll(cx)
+    }
+}
+
+impl LocalFuture for Plain {
+    fn owes(self: Pin<&Self>) -> Option<Box<dyn Any>> {
+        None
+    }
 }
 
 fn op(remote: &Remote, f: impl FnOnce(&Rc<Local>) + Send + 'static) {

@@ -5,7 +5,9 @@ use std::panic::Location;
 use crate::Progress;
 use crate::broken::Broken;
 use crate::chain::IntoPromise;
-use crate::core::{Accepts, Action, Core, Delivery, Flavor, Link, Links, Lock, Machine, Sources, State, unfollow};
+use crate::core::{
+    Accepts, Action, Core, Delivery, Flavor, Link, Links, Lock, Machine, Parked, Sources, State, unfollow,
+};
 use crate::deferred::{self, Deferred};
 use crate::diagnostics;
 use crate::list::{Key, List};
@@ -174,6 +176,11 @@ impl<I: 'static, C: 'static, U, E, F: Flavor> Machine for Shared<I, C, U, E, F> 
 
     fn upstream(&self) -> Sources<F> {
         self.in_flight.iter().flatten().map(|link| link.source.clone()).collect()
+    }
+
+    /// What is awaited is the promise of `map`.
+    fn parked(&self) -> Option<Parked> {
+        None
     }
 }
 

@@ -7,7 +7,8 @@ use std::marker::PhantomPinned;
 use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::rc::Rc;
 
-use deferral::{Broken, BrokenKind, Deferred, EventLoop, Handle, Progress, Promise, State, local};
+use deferral::dump::Status;
+use deferral::{Broken, BrokenKind, Deferred, Dump, EventLoop, Handle, Progress, Promise, State, local};
 use futures::future::FusedFuture;
 
 fn shared<T: Send + Sync + Unpin + 'static>() {}
@@ -32,6 +33,7 @@ fn both_ends_cross_threads() {
     shared::<Deferred<Cell<u32>>>();
     shared::<Deferred<Awkward, Cell<u8>, Cell<u16>>>();
     shared::<Handle>();
+    shared::<Dump>();
 }
 
 /// Nothing in a promise is pinned, whatever its value; it is a fused future, of either flavor.
@@ -52,6 +54,7 @@ fn who_can_be_cloned() {
     cloned::<Promise<u32, String, Awkward>>();
     cloned::<local::Promise<Rc<u32>, Rc<str>>>();
     cloned::<Handle>();
+    cloned::<Dump>();
 }
 
 /// G6: `Debug` asks nothing of the value, as it never looks at it.
@@ -61,7 +64,7 @@ fn everything_shows_itself() {
     shown::<Deferred<Awkward, Awkward, Awkward>>();
     shown::<local::Promise<Awkward>>();
     shown::<local::Deferred<Awkward>>();
-    shown::<(EventLoop, Handle)>();
+    shown::<(EventLoop, Handle, Dump)>();
 }
 
 /// `Broken` is an error like others; state, kind and progress are plain values.
@@ -71,6 +74,7 @@ fn leaves_are_plain_values() {
     value::<State>();
     value::<BrokenKind>();
     value::<Progress>();
+    value::<Status>();
 }
 
 /// The future of an `async` block that awaits a promise may cross threads with it.

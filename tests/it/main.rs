@@ -50,6 +50,8 @@ macro_rules! both {
 
 mod aborts;
 mod auto_traits;
+mod dump;
+mod dump_owners;
 mod event_loop;
 mod executors;
 mod handle;

@@ -60,7 +60,7 @@ fn a_nested_run_is_refused_and_the_outer_one_goes_on() {
     let log = Log::<String>::new();
     let (local, other, logs) = (Rc::clone(&l), Rc::clone(&other), log.clone());
     soon(&l, move || {
-        logs.add(panic_of(|| local.run_until_complete(ready(()))));
+        logs.add(panic_of(|| local.run_until_complete(ready(()), |_| String::new())));
         logs.add(panic_of(|| local.run_forever()));
         logs.add(panic_of(|| other.run_until_idle()));
         assert!(Rc::ptr_eq(&Local::current().unwrap(), &local));
