@@ -67,6 +67,8 @@
 //! });
 //! ```
 //!
+//! It runs by itself, or turn by turn inside the loop of a window system or a game: see [`EventLoop::turn`].
+//!
 //! # What holds
 //!
 //! 1. **Settle once.** Of any number of settles and cancels, from any threads, exactly one wins and returns `true`.

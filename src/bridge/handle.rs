@@ -15,9 +15,9 @@ use crate::promise::Promise;
 
 /// A handle of an [`EventLoop`](crate::EventLoop), for any thread: what goes in is `Send`, and a thread-safe [`Promise`] comes out.
 ///
-/// Everything it schedules wakes a loop that sleeps, and keeps its order among what other threads schedule. Handles do not keep the
-/// loop alive: once it is gone, promises made here are rejected with kind [`LoopClosed`](crate::BrokenKind::LoopClosed),
-/// closures and futures are dropped unrun on the calling thread, and nothing panics.
+/// Everything it schedules wakes a loop that sleeps, or the host of one ([`on_wake`](crate::EventLoop::on_wake)), and keeps its order
+/// among what other threads schedule. Handles do not keep the loop alive: once it is gone, promises made here are rejected with kind
+/// [`LoopClosed`](crate::BrokenKind::LoopClosed), closures and futures are dropped unrun on the calling thread, and nothing panics.
 ///
 /// # Examples
 ///
