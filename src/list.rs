@@ -1,8 +1,8 @@
 //! An ordered slab: first in, first out, and any entry can be removed by its key at constant cost.
 //!
-//! Callbacks' consumers, wakers, tasks and scheduled calls all need the same three things: to be visited in the order of
-//! their registration, to be withdrawn in any order without leaving a trace, and never to be mistaken for a newcomer that
-//! took their slot. A key therefore carries the number of its registration.
+//! Consumers and wakers of a promise all need the same three things: to be visited in the order of their registration, to be
+//! withdrawn in any order without leaving a trace, and never to be mistaken for a newcomer that took their slot. A key therefore
+//! carries the number of its registration.
 
 use smallvec::SmallVec;
 
@@ -12,11 +12,11 @@ const NONE: u32 = u32::MAX;
 /// How many slots an empty list keeps for the next entries.
 const KEPT: usize = 32;
 
-/// Names one entry of one [`List`]. A key whose entry has left names nothing, also after its slot was taken again.
+/// Names one entry of one [`List`] or one loop. A key whose entry has left names nothing, also after its slot was taken again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Key {
-    index: u32,
-    number: u32,
+    pub(crate) index: u32,
+    pub(crate) number: u32,
 }
 
 impl Key {
@@ -68,7 +68,7 @@ impl<V> List<V> {
         self.next_number = number.wrapping_add(1);
         let index = if self.free == NONE {
             let index = u32::try_from(self.slots.len()).ok().filter(|index| *index != NONE);
-            let index = index.expect("more than four billion entries wait for one promise or loop");
+            let index = index.expect("more than four billion entries wait for one promise");
             self.slots.push(Slot { number, previous, next: NONE, value: Some(value) });
             index
         } else {
@@ -125,11 +125,6 @@ impl<V> List<V> {
     /// The entries, in no order.
     pub(crate) fn iter(&self) -> impl Iterator<Item = &V> {
         self.slots.iter().filter_map(|slot| slot.value.as_ref())
-    }
-
-    /// The same, each with the number of its registration.
-    pub(crate) fn numbered(&self) -> impl Iterator<Item = (u32, &V)> {
-        self.slots.iter().filter_map(|slot| slot.value.as_ref().map(|value| (slot.number, value)))
     }
 
     /// Forgets the slots of an empty list, and gives back their memory once there were more than a few.

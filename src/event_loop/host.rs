@@ -167,7 +167,7 @@ impl Local {
     /// What the host has to know after a turn.
     fn announce(&self, ran: usize) -> Turn {
         let clock = self.remote().clock();
-        let next = self.timers.borrow().next_deadline();
+        let next = self.next_deadline();
         let timer = next.map(|deadline| deadline.saturating_duration_since(clock.now()));
         let ready = self.is_ready() || timer.is_some_and(|left| left.is_zero() || clock.is_virtual());
         self.announced.set(next);
@@ -183,7 +183,7 @@ impl Local {
 
     /// Whether the loop's own side holds what the host has not heard of.
     fn has_news(&self) -> bool {
-        let next = self.timers.borrow().next_deadline();
+        let next = self.next_deadline();
         self.is_ready() || next.is_some_and(|deadline| self.is_news(deadline))
     }
 

@@ -13,11 +13,12 @@ use std::time::{Duration, Instant};
 use super::clock::Clock;
 use super::remote::{Entry, Message, Remote};
 use super::run::Main;
+use super::slab::Slab;
 use super::task::Task;
 use super::timers::{Timer, Timers};
 use super::{current, quietly};
 use crate::diagnostics::Work;
-use crate::list::{Key, List};
+use crate::list::Key;
 
 /// A closure that tells on request what it owes.
 pub(crate) trait LocalCall {
@@ -40,8 +41,6 @@ impl<F: FnOnce()> LocalCall for F {
 /// A scheduled closure. It waits here until it runs or is canceled.
 pub(super) struct Call {
     pub(super) run: Box<dyn LocalCall>,
-    /// Where to find it among the timers, if it was made as one.
-    pub(super) timer: Option<Timer>,
     /// Where it was scheduled.
     pub(super) origin: &'static Location<'static>,
 }
@@ -53,8 +52,8 @@ pub(crate) struct Local {
     pub(super) ready: RefCell<VecDeque<Entry>>,
     /// The messages of other threads that are just being received; else a buffer to be swapped for the queue of the next ones.
     pub(super) incoming: RefCell<VecDeque<Message>>,
-    pub(super) tasks: RefCell<List<Task>>,
-    pub(super) calls: RefCell<List<Call>>,
+    pub(super) tasks: RefCell<Slab<Task>>,
+    pub(super) calls: RefCell<Slab<Call>>,
     pub(super) timers: RefCell<Timers>,
     /// How many calls and polls ran in this turn, where a host wants to know.
     pub(super) ran: Cell<usize>,
@@ -81,8 +80,8 @@ impl Local {
             closed: Cell::new(false),
             ready: RefCell::new(VecDeque::new()),
             incoming: RefCell::new(VecDeque::new()),
-            tasks: RefCell::new(List::new()),
-            calls: RefCell::new(List::new()),
+            tasks: RefCell::new(Slab::new()),
+            calls: RefCell::new(Slab::new()),
             timers: RefCell::new(Timers::new()),
             ran: Cell::new(0),
             slow: Cell::new(None),
@@ -127,11 +126,7 @@ impl Local {
         origin: &'static Location<'static>,
     ) -> Key {
         let key = self.add_call(run, origin);
-        let timer = timer.filter(|_| key != Key::DANGLING);
-        if let Some(timer) = timer {
-            if let Some(call) = self.calls.borrow_mut().get_mut(key) {
-                call.timer = Some(timer);
-            }
+        if let (Some(timer), true) = (timer, key != Key::DANGLING) {
             self.timers.borrow_mut().add(timer, key);
             self.timer_made(timer.deadline);
         }
@@ -143,18 +138,28 @@ impl Local {
             quietly(|| drop(run));
             return Key::DANGLING;
         }
-        self.calls.borrow_mut().push(Call { run, timer: None, origin })
+        self.calls.borrow_mut().insert(Call { run, origin })
     }
 
     /// Drops the call's closure now, if it is still here. What was queued or timed for it is as good as gone.
     pub(crate) fn cancel_call(&self, key: Key) {
         let call = self.calls.borrow_mut().remove(key);
         if let Some(call) = call {
-            if let Some(timer) = call.timer {
-                self.timers.borrow_mut().remove(timer);
-            }
+            let calls = self.calls.borrow();
+            self.timers.borrow_mut().tidy(calls.len(), |call| calls.contains(call));
+            drop(calls);
             quietly(|| drop(call));
         }
+    }
+
+    /// The earliest deadline of a call that is still here.
+    pub(super) fn next_deadline(&self) -> Option<Instant> {
+        let mut timers = self.timers.borrow_mut();
+        if timers.is_empty() { None } else { timers.next_deadline(|call| self.has_call(call)) }
+    }
+
+    pub(super) fn has_call(&self, key: Key) -> bool {
+        self.calls.borrow().contains(key)
     }
 
     pub(super) fn run_call(&self, key: Key) {
@@ -190,16 +195,10 @@ impl Local {
         let _entered = current::Entered::to_close(self);
         self.timers.borrow_mut().clear();
         drop(self.ready.take());
-        loop {
-            let task = self.tasks.borrow_mut().pop();
-            let Some(task) = task else { break };
-            quietly(|| drop(task));
-        }
-        loop {
-            let call = self.calls.borrow_mut().pop();
-            let Some(call) = call else { break };
-            quietly(|| drop(call));
-        }
+        let tasks = self.tasks.borrow().keys();
+        tasks.into_iter().for_each(|key| self.cancel_task(key));
+        let calls = self.calls.borrow().keys();
+        calls.into_iter().for_each(|key| self.cancel_call(key));
         while let Some(message) = messages.pop_front() {
             quietly(|| drop(message));
         }
@@ -226,7 +225,7 @@ impl Local {
     #[cfg(test)]
     pub(super) fn owns(&self) -> [usize; 4] {
         let (tasks, calls) = (self.tasks.borrow().len(), self.calls.borrow().len());
-        [tasks, calls, self.timers.borrow().len(), self.ready.borrow().len()]
+        [tasks, calls, self.timers.borrow().count(|call| self.has_call(call)), self.ready.borrow().len()]
     }
 }
 

@@ -50,6 +50,7 @@ mod host;
 mod local;
 mod remote;
 mod run;
+mod slab;
 mod slow;
 mod survey;
 mod task;

@@ -136,7 +136,7 @@ impl Remote {
     /// A timer for `deadline`. A late one runs a turn after it is due, so that what becomes ready at that time is still in time.
     pub(crate) fn timer(&self, deadline: Instant, late: bool) -> Timer {
         // ORDERING: Relaxed, as only the order of the numbers counts; those made on one thread, or in a known order, have it.
-        Timer { deadline, number: self.timers.fetch_add(1, Ordering::Relaxed), late }
+        Timer::new(deadline, self.timers.fetch_add(1, Ordering::Relaxed), late)
     }
 
     pub(crate) fn is_closed(&self) -> bool {

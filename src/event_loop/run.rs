@@ -239,17 +239,17 @@ impl Local {
     fn collect_due(&self) -> SmallVec<[Key; 4]> {
         let mut late = SmallVec::new();
         let mut timers = self.timers.borrow_mut();
-        if timers.next_deadline().is_some() {
+        if !timers.is_empty() {
             let now = self.remote().now();
             self.see(now);
             let mut ready = self.ready.borrow_mut();
             // What was due after a late one does not overtake it.
             let mut held = now;
-            while let Some((timer, call)) = timers.pop_due(now) {
-                if timer.late {
+            while let Some((timer, call)) = timers.pop_due(now, |call| self.has_call(call)) {
+                if timer.is_late() {
                     held = held.min(timer.deadline);
                 }
-                if timer.late || timer.deadline > held {
+                if timer.is_late() || timer.deadline > held {
                     late.push(call);
                 } else {
                     ready.push_back(Entry::Call(call));
@@ -270,7 +270,7 @@ impl Local {
             return true;
         }
         let clock = self.remote().clock();
-        let deadline = self.timers.borrow().next_deadline();
+        let deadline = self.next_deadline();
         deadline.is_some_and(|deadline| {
             clock.advance_to(deadline);
             deadline <= clock.now()
@@ -279,7 +279,7 @@ impl Local {
 
     fn park(&self) {
         self.trim();
-        let deadline = self.timers.borrow().next_deadline();
+        let deadline = self.next_deadline();
         self.remote().park(deadline);
         self.see(self.remote().now());
     }

@@ -4,7 +4,7 @@
 //! than it does anyway. The rest is found out when somebody asks.
 
 use std::any::Any;
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::panic::Location;
 use std::task::Waker;
 use std::time::{Duration, Instant};
@@ -80,7 +80,7 @@ pub(crate) struct SurveyedTask {
 /// A call as it stands.
 pub(crate) struct SurveyedCall {
     pub(crate) origin: &'static Location<'static>,
-    /// When it is due, if it was made with a timer.
+    /// When it is due, if it waits for a timer.
     pub(crate) due: Option<Instant>,
     pub(crate) owes: Option<Box<dyn Any>>,
 }
@@ -140,7 +140,8 @@ impl Local {
                 owes: None,
             }
         });
-        let tasks = tasks.numbered().map(|(number, task)| {
+        let tasks = tasks.iter().map(|(key, task)| {
+            let number = key.number();
             let status = match task.future {
                 None => Status::Running,
                 Some(_) if queued.contains(&number) => Status::Queued,
@@ -156,12 +157,15 @@ impl Local {
     }
 
     fn survey_calls(&self) -> Vec<SurveyedCall> {
+        let due: HashMap<u32, Instant> =
+            self.timers.borrow().iter().map(|(timer, call)| (call.number(), timer.deadline)).collect();
         let calls = self.calls.borrow();
-        let mut calls: Vec<_> = calls.numbered().collect();
+        let mut calls: Vec<(u32, &Call)> = calls.iter().map(|(key, call)| (key.number(), call)).collect();
         calls.sort_by_key(|(number, _)| *number);
-        let survey = |(_, call): (u32, &Call)| {
-            let due = call.timer.map(|timer| timer.deadline);
-            SurveyedCall { origin: call.origin, due, owes: call.run.owes() }
+        let survey = |(number, call): (u32, &Call)| SurveyedCall {
+            origin: call.origin,
+            due: due.get(&number).copied(),
+            owes: call.run.owes(),
         };
         calls.into_iter().map(survey).collect()
     }

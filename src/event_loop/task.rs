@@ -62,7 +62,7 @@ impl Local {
             return Key::DANGLING;
         }
         let task = Task { future: Some(future), origin, wait: Wait::first(self.seen()) };
-        let key = self.tasks.borrow_mut().push(task);
+        let key = self.tasks.borrow_mut().insert(task);
         let remote = Arc::clone(self.remote());
         let schedule = move |runnable| enqueue(&remote, Entry::Task(runnable));
         let (runnable, handle) = async_task::Builder::new().metadata(key.number()).spawn(|_| Token { key }, schedule);
