@@ -8,7 +8,8 @@ use std::ptr;
 use std::rc::Rc;
 
 use super::local::Local;
-use super::remote::Remote;
+use super::remote::{Entry, Remote};
+use super::task::Runnable;
 
 struct Place {
     /// The loop that runs or closes here, the innermost one.
@@ -37,6 +38,22 @@ pub(super) fn get() -> Option<Rc<Local>> {
 /// The loop that other threads know as `remote`, if it runs on this one.
 pub(super) fn running(remote: &Remote) -> Option<Rc<Local>> {
     with(|place| place.running.as_ref().filter(|local| ptr::eq(&**local.remote(), remote)).cloned())
+}
+
+/// Whether that loop runs on this thread.
+pub(super) fn is_here(remote: &Remote) -> bool {
+    with(|place| place.running.as_ref().is_some_and(|local| ptr::eq(&**local.remote(), remote)))
+}
+
+/// Gives a task that was woken to its loop, if that runs on this thread, or back.
+pub(super) fn push_ready(runnable: Runnable) -> Result<(), Runnable> {
+    with(|place| match &place.running {
+        Some(local) if ptr::eq(&**local.remote(), &*runnable.metadata().remote) => {
+            local.push_ready(Entry::Task(runnable));
+            Ok(())
+        }
+        _ => Err(runnable),
+    })
 }
 
 /// Whether a loop runs on this thread.

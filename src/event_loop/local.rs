@@ -112,7 +112,7 @@ impl Local {
     pub(crate) fn call_soon(&self, run: Box<dyn LocalCall>, origin: &'static Location<'static>) -> Key {
         let key = self.add_call(run, origin);
         if key != Key::DANGLING {
-            enqueue(&self.remote, Entry::Call(key));
+            self.enqueue(Entry::Call(key));
         }
         key
     }
@@ -176,6 +176,17 @@ impl Local {
         self.incoming.borrow().is_empty() && self.remote.is_empty()
     }
 
+    /// The way into the queues, for spawns and calls alike: without a lock while the loop runs, else under the lock, where the order of
+    /// what comes from everywhere is kept.
+    pub(super) fn enqueue(&self, entry: Entry) {
+        if current::is_here(&self.remote) {
+            self.push_ready(entry);
+        } else {
+            drop(self.remote.push(Message::Entry(entry)));
+        }
+    }
+
+    /// A closed loop takes nothing; an entry is only a name.
     pub(super) fn push_ready(&self, entry: Entry) {
         if !self.is_closed() {
             self.ready.borrow_mut().push_back(entry);
@@ -225,15 +236,7 @@ impl Local {
     #[cfg(test)]
     pub(super) fn owns(&self) -> [usize; 4] {
         let (tasks, calls) = (self.tasks.borrow().len(), self.calls.borrow().len());
-        [tasks, calls, self.timers.borrow().count(|call| self.has_call(call)), self.ready.borrow().len()]
-    }
-}
-
-/// The way into the queues, for spawns, calls and wakes alike: without a lock where the loop runs, else under the lock. A closed
-/// loop takes nothing; an entry dropped here, on whatever thread, is only a name.
-pub(super) fn enqueue(remote: &Remote, entry: Entry) {
-    match current::running(remote) {
-        Some(local) => local.push_ready(entry),
-        None => drop(remote.push(Message::Entry(entry))),
+        let timers = self.timers.borrow().iter().filter(|(_, call)| self.has_call(*call)).count();
+        [tasks, calls, timers, self.ready.borrow().len()]
     }
 }

@@ -9,15 +9,14 @@
 use std::collections::VecDeque;
 use std::mem;
 use std::rc::Rc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard};
 use std::time::Instant;
-
-use async_task::Runnable;
 
 use super::clock::Clock;
 use super::host::OnWake;
 use super::local::Local;
+use super::task::Runnable;
 use super::timers::Timer;
 use super::{current, quietly, unpoisoned};
 use crate::list::Key;
@@ -27,8 +26,7 @@ pub(crate) type Op = Box<dyn FnOnce(&Rc<Local>) + Send>;
 
 /// What can be ready. It names its future or closure, and owns neither.
 pub(super) enum Entry {
-    /// It carries the number of its task.
-    Task(Runnable<u32>),
+    Task(Runnable),
     Call(Key),
 }
 
@@ -42,18 +40,18 @@ pub(crate) struct Remote {
     clock: Clock,
     /// How many timers were made. It gives each its place among equals, before it travels to the loop.
     timers: AtomicU64,
+    /// Something came since the loop last received. Set and cleared under the lock; a turn that nobody sent anything looks without it.
+    woken: AtomicBool,
+    /// For the running or the next `run_forever`. Set under the lock, and then `woken` with it.
+    stop: AtomicBool,
     state: Mutex<State>,
     wakes: Condvar,
 }
 
 struct State {
     queue: VecDeque<Message>,
-    /// Something came since the loop last received.
-    woken: bool,
     /// The loop sleeps, and nobody has notified it yet.
     asleep: bool,
-    /// For the running or the next `run_forever`.
-    stop: bool,
     closed: bool,
     /// Not even the last errands are taken.
     sealed: bool,
@@ -63,18 +61,6 @@ struct State {
 }
 
 impl State {
-    /// Whether something came that the loop has not received.
-    fn has_news(&self) -> bool {
-        !self.queue.is_empty() || (self.woken && self.stop)
-    }
-
-    /// Lets the host be told from now on, and of what is there.
-    #[must_use]
-    fn inform(&mut self, ready: bool) -> Option<OnWake> {
-        self.told = false;
-        if ready || self.has_news() { self.tell() } else { None }
-    }
-
     /// Notes that the host is told, if it has to be. The caller calls the result after unlocking.
     #[must_use]
     fn tell(&mut self) -> Option<OnWake> {
@@ -88,17 +74,16 @@ impl State {
 
 impl Remote {
     pub(super) fn new(clock: Clock) -> Self {
-        let state = State {
-            queue: VecDeque::new(),
-            woken: false,
-            asleep: false,
-            stop: false,
-            closed: false,
-            sealed: false,
-            on_wake: None,
-            told: false,
-        };
-        Remote { clock, timers: AtomicU64::new(0), state: Mutex::new(state), wakes: Condvar::new() }
+        let state =
+            State { queue: VecDeque::new(), asleep: false, closed: false, sealed: false, on_wake: None, told: false };
+        Remote {
+            clock,
+            timers: AtomicU64::new(0),
+            woken: AtomicBool::new(false),
+            stop: AtomicBool::new(false),
+            state: Mutex::new(state),
+            wakes: Condvar::new(),
+        }
     }
 
     /// Carries out `op` on the loop's thread, at the start of the next turn. A closed loop drops it, here and now.
@@ -123,8 +108,9 @@ impl Remote {
 
     /// Ends the running or the next `run_forever` after its turn. Two of them count once.
     pub(crate) fn stop(&self) {
-        let mut state = self.lock();
-        state.stop = true;
+        let state = self.lock();
+        // ORDERING: Release, for the Acquire of whoever takes it.
+        self.stop.store(true, Ordering::Release);
         self.rouse(state);
     }
 
@@ -170,18 +156,19 @@ impl Remote {
     /// Swaps the queue for an empty one, and begins to take note of what comes from now on.
     pub(super) fn receive(&self, queue: &mut VecDeque<Message>) {
         let mut state = self.lock();
-        state.woken = false;
+        self.woken.store(false, Ordering::Relaxed);
         mem::swap(&mut state.queue, queue);
     }
 
     /// Whether nothing waits to be received.
     pub(super) fn is_empty(&self) -> bool {
-        self.lock().queue.is_empty()
+        !self.is_woken() || self.lock().queue.is_empty()
     }
 
     /// Whether something came since the loop last received.
     pub(super) fn is_woken(&self) -> bool {
-        self.lock().woken
+        // ORDERING: Relaxed, here and elsewhere: what came is fetched under the lock, which whoever sleeps also holds when it looks.
+        self.woken.load(Ordering::Relaxed)
     }
 
     /// Shows what wakes and spawns have queued. What `look` does may not come back here.
@@ -194,13 +181,14 @@ impl Remote {
     }
 
     pub(super) fn take_stop(&self) -> bool {
-        mem::take(&mut self.lock().stop)
+        // ORDERING: Acquire, so that whoever the run returns to sees what happened before the stop.
+        self.stop.load(Ordering::Relaxed) && self.stop.swap(false, Ordering::Acquire)
     }
 
     /// Sleeps until something comes, or until the deadline. Never ends early.
     pub(super) fn park(&self, deadline: Option<Instant>) {
         let mut state = self.lock();
-        while !state.woken {
+        while !self.is_woken() {
             let left = deadline.map(|deadline| deadline.saturating_duration_since(self.clock.now()));
             state.asleep = true;
             state = match left {
@@ -217,7 +205,7 @@ impl Remote {
     pub(super) fn set_on_wake(&self, f: OnWake, ready: Option<bool>) -> Option<OnWake> {
         let mut state = self.lock();
         let old = state.on_wake.replace(f);
-        let host = ready.and_then(|ready| state.inform(ready));
+        let host = ready.and_then(|ready| self.let_hear(&mut state, ready));
         drop(state);
         call(host);
         old
@@ -231,14 +219,26 @@ impl Remote {
     /// Whether the next turn is due after the one that has ended. With that, the host is told of all that came before.
     pub(super) fn end_turn(&self, ready: bool) -> bool {
         let mut state = self.lock();
-        state.told = ready || state.has_news();
+        state.told = ready || self.has_news(&state);
         state.told
     }
 
     /// From here on the host is told of what comes, and now of what is there, or `ready` on the loop's side.
     pub(super) fn inform(&self, ready: bool) {
-        let host = self.lock().inform(ready);
+        let host = self.let_hear(&mut self.lock(), ready);
         call(host);
+    }
+
+    /// Lets the host be told from now on, and of what is there. The caller calls the result after unlocking.
+    #[must_use]
+    fn let_hear(&self, state: &mut State, ready: bool) -> Option<OnWake> {
+        state.told = false;
+        if ready || self.has_news(state) { state.tell() } else { None }
+    }
+
+    /// Whether something came that the loop has not received.
+    fn has_news(&self, state: &State) -> bool {
+        !state.queue.is_empty() || (self.is_woken() && self.stop.load(Ordering::Relaxed))
     }
 
     /// Tells the host that a turn is due, unless it knows.
@@ -262,10 +262,10 @@ impl Remote {
     }
 
     fn rouse(&self, mut state: MutexGuard<'_, State>) {
-        state.woken = true;
+        self.woken.store(true, Ordering::Relaxed);
         // One notification per sleep: a burst of messages costs one system call.
         let notify = mem::take(&mut state.asleep);
-        let host = if state.has_news() { state.tell() } else { None };
+        let host = if self.has_news(&state) { state.tell() } else { None };
         drop(state);
         if notify {
             self.wakes.notify_one();

@@ -9,8 +9,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, Wake, Waker};
 
-use smallvec::SmallVec;
-
 use super::host::Run;
 use super::local::Local;
 use super::remote::{Entry, Message, Remote};
@@ -95,7 +93,7 @@ impl MainWaker {
 
     fn take(&self) -> bool {
         // ORDERING: Acquire, so that the poll sees what happened before the wake.
-        self.woken.swap(false, Ordering::Acquire)
+        self.is_woken() && self.woken.swap(false, Ordering::Acquire)
     }
 }
 
@@ -109,7 +107,7 @@ impl Wake for MainWaker {
         // clears `woken` there looks at the flag before it sleeps.
         let first = !self.woken.swap(true, Ordering::AcqRel);
         // On its own thread the loop is awake, and looks at the flag before it sleeps.
-        if first && current::running(&self.remote).is_none() {
+        if first && !current::is_here(&self.remote) {
             self.remote.wake();
         }
     }
@@ -203,7 +201,9 @@ impl Local {
     /// Steps 2 to 4 of the module's description.
     pub(super) fn run_turn(self: &Rc<Self>) {
         self.count_turn();
-        self.receive();
+        if self.remote().is_woken() {
+            self.receive();
+        }
         let late = self.collect_due();
         let count = self.ready.borrow().len();
         for _ in 0..count {
@@ -236,24 +236,25 @@ impl Local {
     }
 
     /// Has the timers that are due follow what is ready. Returns the late ones.
-    fn collect_due(&self) -> SmallVec<[Key; 4]> {
-        let mut late = SmallVec::new();
+    fn collect_due(&self) -> Vec<Key> {
+        let mut late = Vec::new();
         let mut timers = self.timers.borrow_mut();
-        if !timers.is_empty() {
-            let now = self.remote().now();
-            self.see(now);
-            let mut ready = self.ready.borrow_mut();
-            // What was due after a late one does not overtake it.
-            let mut held = now;
-            while let Some((timer, call)) = timers.pop_due(now, |call| self.has_call(call)) {
-                if timer.is_late() {
-                    held = held.min(timer.deadline);
-                }
-                if timer.is_late() || timer.deadline > held {
-                    late.push(call);
-                } else {
-                    ready.push_back(Entry::Call(call));
-                }
+        if timers.is_empty() {
+            return late;
+        }
+        let now = self.remote().now();
+        self.see(now);
+        let mut ready = self.ready.borrow_mut();
+        // What was due after a late one does not overtake it.
+        let mut held = now;
+        while let Some((timer, call)) = timers.pop_due(now, |call| self.has_call(call)) {
+            if timer.is_late() {
+                held = held.min(timer.deadline);
+            }
+            if timer.is_late() || timer.deadline > held {
+                late.push(call);
+            } else {
+                ready.push_back(Entry::Call(call));
             }
         }
         late

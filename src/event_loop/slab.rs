@@ -3,6 +3,7 @@
 //! Entries are found by their keys alone, and come and go in any order: an order that is kept in links would have to be mended at the
 //! neighbours, which are far away in memory once there are many. Whoever wants the order, which is at the end of the loop only, sorts.
 
+use std::cmp::Reverse;
 use std::mem;
 
 use crate::list::Key;
@@ -83,15 +84,19 @@ impl<V> Slab<V> {
         Some(value)
     }
 
+    /// All entries with their keys, in no order.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (Key, &V)> {
+        self.slots.iter().zip(0..).filter_map(|(slot, index)| match slot {
+            Slot::Taken(number, value) => Some((Key { index, number: *number }, value)),
+            Slot::Free(_) => None,
+        })
+    }
+
     /// The keys of all entries, the oldest first.
     pub(super) fn keys(&self) -> Vec<Key> {
-        let key = |(index, slot): (usize, &Slot<V>)| match slot {
-            Slot::Taken(number, _) => Some(Key { index: index as u32, number: *number }),
-            Slot::Free(_) => None,
-        };
-        let mut keys: Vec<Key> = self.slots.iter().enumerate().filter_map(key).collect();
+        let mut keys: Vec<Key> = self.iter().map(|(key, _)| key).collect();
         // The next number is that of the youngest, plus one; so the age tells the order, also where the numbers begin again.
-        keys.sort_unstable_by_key(|key| std::cmp::Reverse(self.next_number.wrapping_sub(key.number)));
+        keys.sort_unstable_by_key(|key| Reverse(self.next_number.wrapping_sub(key.number)));
         keys
     }
 

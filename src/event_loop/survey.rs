@@ -173,7 +173,7 @@ impl Local {
     /// The numbers of the tasks that wait for their turn.
     fn queued(&self) -> HashSet<u32> {
         let number = |entry: &Entry| match entry {
-            Entry::Task(runnable) => Some(*runnable.metadata()),
+            Entry::Task(runnable) => Some(runnable.metadata().number),
             Entry::Call(_) => None,
         };
         let mut queued: HashSet<u32> = self.ready.borrow().iter().filter_map(number).collect();

@@ -15,8 +15,8 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use super::local::{Local, enqueue};
-use super::remote::Entry;
+use super::local::Local;
+use super::remote::{Entry, Message, Remote};
 use super::survey::Wait;
 use super::{current, quietly};
 use crate::diagnostics::Work;
@@ -53,6 +53,25 @@ impl Future for Token {
     }
 }
 
+/// What a token carries for the loop to see.
+pub(super) struct Name {
+    pub(super) remote: Arc<Remote>,
+    /// Which task it is, in the order of spawning.
+    pub(super) number: u32,
+}
+
+/// What comes back from async-task when a token was woken.
+pub(super) type Runnable = async_task::Runnable<Name>;
+
+/// Queues a token that was woken, from whatever thread. A function without a context: for one that has some, async-task would count
+/// one more reference at each wake.
+fn schedule(runnable: Runnable) {
+    if let Err(runnable) = current::push_ready(runnable) {
+        let remote = Arc::clone(&runnable.metadata().remote);
+        drop(remote.push(Message::Entry(Entry::Task(runnable))));
+    }
+}
+
 impl Local {
     /// Owns `future`, which was spawned at `origin`, until it is done. It is first polled in the next turn. A closed loop drops it at
     /// once.
@@ -64,10 +83,10 @@ impl Local {
         let task = Task { future: Some(future), origin, wait: Wait::first(self.seen()) };
         let key = self.tasks.borrow_mut().insert(task);
         let remote = Arc::clone(self.remote());
-        let schedule = move |runnable| enqueue(&remote, Entry::Task(runnable));
-        let (runnable, handle) = async_task::Builder::new().metadata(key.number()).spawn(|_| Token { key }, schedule);
+        let name = Name { remote, number: key.number() };
+        let (runnable, handle) = async_task::Builder::new().metadata(name).spawn(|_| Token { key }, schedule);
         handle.detach();
-        runnable.schedule();
+        self.enqueue(Entry::Task(runnable));
         key
     }
 

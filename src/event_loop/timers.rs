@@ -189,10 +189,11 @@ impl Timers {
         *self = Timers::new();
     }
 
+    /// All of them with their calls, in no order. Some calls may be gone.
     #[cfg(test)]
-    pub(super) fn count(&self, is_left: impl Fn(Key) -> bool) -> usize {
+    pub(super) fn iter(&self) -> impl Iterator<Item = (Timer, Key)> {
         let far = self.piles.iter().flat_map(|pile| &pile.entries);
-        self.near.iter().chain(far).filter(|entry| is_left(entry.call)).count()
+        self.near.iter().chain(far).map(|entry| (entry.timer, entry.call))
     }
 }
 
@@ -266,9 +267,9 @@ mod tests {
         fn check(&mut self) {
             let next = self.timers.next_deadline(|call| self.calls.borrow().contains(call));
             assert_eq!(next, self.expected.first_key_value().map(|(timer, _)| timer.deadline));
-            let left = self.timers.count(|call| self.calls.borrow().contains(call));
+            let left = self.timers.iter().filter(|(_, call)| self.calls.borrow().contains(*call)).count();
             assert_eq!(left, self.expected.len());
-            let kept = self.timers.near.len() + self.timers.piles.iter().map(|pile| pile.entries.len()).sum::<usize>();
+            let kept = self.timers.iter().count();
             assert_eq!(self.timers.len, kept);
             assert!(kept <= 2 * left + FEW, "{kept} for {left}");
         }
