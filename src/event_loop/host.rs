@@ -138,13 +138,14 @@ impl Local {
 
     /// Calls `f` when a turn is due that the host does not know of, and now if there is one. Replaces what was there.
     pub(crate) fn on_wake(&self, f: OnWake) {
+        self.hosted.set(true);
         let old = self.remote().set_on_wake(f, (!self.hushed.get()).then(|| self.has_news()));
         quietly(|| drop(old));
     }
 
     /// A timer was made. Between two turns the host has to hear of one that comes before all it knows of.
     pub(super) fn timer_made(&self, deadline: Instant) {
-        if !self.hushed.get() && self.is_news(deadline) {
+        if self.hosted.get() && !self.hushed.get() && self.is_news(deadline) {
             self.remote().tell();
         }
     }

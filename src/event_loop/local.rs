@@ -59,6 +59,8 @@ pub(crate) struct Local {
     pub(super) ran: Cell<usize>,
     /// How long a call or poll may take before it is reported.
     pub(super) slow: Cell<Option<Duration>>,
+    /// A host has said how it hears of work.
+    pub(super) hosted: Cell<bool>,
     /// The loop runs, or a turn was refused: the host hears later.
     pub(super) hushed: Cell<bool>,
     /// The next timer, as the host last heard of it.
@@ -85,6 +87,7 @@ impl Local {
             timers: RefCell::new(Timers::new()),
             ran: Cell::new(0),
             slow: Cell::new(None),
+            hosted: Cell::new(false),
             hushed: Cell::new(false),
             announced: Cell::new(None),
             main: RefCell::new(None),
@@ -176,10 +179,10 @@ impl Local {
         self.incoming.borrow().is_empty() && self.remote.is_empty()
     }
 
-    /// The way into the queues, for spawns and calls alike: without a lock while the loop runs, else under the lock, where the order of
-    /// what comes from everywhere is kept.
+    /// The way into the queues for what this thread spawns and schedules: straight to what is ready, while the loop runs, or if nothing
+    /// that came before waits elsewhere and no host has to be told; else through the queue under the lock, which keeps the order.
     pub(super) fn enqueue(&self, entry: Entry) {
-        if current::is_here(&self.remote) {
+        if (!self.remote.is_woken() && !self.hosted.get()) || current::is_here(&self.remote) {
             self.push_ready(entry);
         } else {
             drop(self.remote.push(Message::Entry(entry)));
