@@ -190,7 +190,6 @@ impl Timers {
     }
 
     /// All of them with their calls, in no order. Some calls may be gone.
-    #[cfg(test)]
     pub(super) fn iter(&self) -> impl Iterator<Item = (Timer, Key)> {
         let far = self.piles.iter().flat_map(|pile| &pile.entries);
         self.near.iter().chain(far).map(|entry| (entry.timer, entry.call))
