@@ -1,7 +1,7 @@
 //! The loop in another loop: when its host is woken, and what may happen then.
 
 use crate::util::{Count, Log, OnDrop, kind_of, panic_of, watchdog};
-use deferral::{BrokenKind, EventLoop, Handle, State, Turn, current, local};
+use deferral::{BrokenKind, Deferred, EventLoop, Handle, State, Turn, current, local};
 use std::cell::{Cell, RefCell};
 use std::future::{pending, poll_fn};
 use std::rc::Rc;
@@ -99,6 +99,24 @@ fn whatever_comes_wakes_the_host() {
         expected += 1;
         assert_eq!(wakes.get(), expected);
     }
+}
+
+/// A promise that a thread settles wakes the host of the loop that its callbacks belong to, and they run in a turn.
+#[test]
+fn a_promise_of_a_thread_wakes_the_host() {
+    let (event_loop, log) = (EventLoop::new(), Log::new());
+    let wakes = counting(&event_loop);
+    let (deferred, promise) = Deferred::<u32>::new();
+    let (entries, here) = (log.clone(), thread::current().id());
+    promise.via(&event_loop.handle()).done(move |n| {
+        assert_eq!(thread::current().id(), here);
+        entries.add(n);
+    });
+    while event_loop.turn().ready {}
+    let before = wakes.get();
+    thread::spawn(move || deferred.resolve(7)).join().unwrap();
+    assert_eq!((wakes.get() - before, log.text().as_str()), (1, ""));
+    assert_eq!((event_loop.turn().ran, log.text().as_str()), (1, "7"));
 }
 
 /// A timer made between two turns wakes the host if it comes before what the last turn said, and only then.
@@ -541,7 +559,7 @@ fn a_host_that_sleeps_misses_nothing() {
                             2 => handle.call_later(Duration::from_micros(u64::from(n % 100)), move || n).wait(),
                             // Its second poll is brought by a wake from here.
                             _ => {
-                                let (deferred, promise) = deferral::Deferred::<u32>::new();
+                                let (deferred, promise) = Deferred::<u32>::new();
                                 let task = handle.spawn(promise);
                                 dawdle(&mut seed);
                                 deferred.resolve(n);
