@@ -30,14 +30,28 @@ use std::sync::Arc;
 /// });
 /// ```
 #[derive(Clone)]
-pub struct Broken {
-    kind: BrokenKind,
-    origin: &'static Location<'static>,
-    /// A panic's text. Boxed twice, because most have none and all should be small.
-    message: Option<Arc<Message>>,
+pub struct Broken(Repr);
+
+type Origin = &'static Location<'static>;
+
+/// Two words: only a panic has more to say. The tag fills the first one, so that it moves as words do, and so does the `Result` of a
+/// promise: outcomes move all the time, and a byte and the rest of a word move slowly.
+#[derive(Clone)]
+#[repr(usize)]
+enum Repr {
+    Abandoned(Origin),
+    Canceled(Origin),
+    TimedOut(Origin),
+    LoopClosed(Origin),
+    Empty(Origin),
+    Cycle(Origin),
+    Panicked(Arc<Panicked>),
 }
 
-struct Message(String);
+struct Panicked {
+    origin: &'static Location<'static>,
+    message: String,
+}
 
 /// What kind of end a [`Broken`] tells of.
 ///
@@ -74,32 +88,54 @@ pub enum BrokenKind {
 
 impl Broken {
     pub(crate) fn new(kind: BrokenKind, origin: &'static Location<'static>) -> Self {
-        Broken { kind, origin, message: None }
+        Broken(match kind {
+            BrokenKind::Abandoned => Repr::Abandoned(origin),
+            BrokenKind::Canceled => Repr::Canceled(origin),
+            BrokenKind::TimedOut => Repr::TimedOut(origin),
+            BrokenKind::LoopClosed => Repr::LoopClosed(origin),
+            BrokenKind::Empty => Repr::Empty(origin),
+            BrokenKind::Cycle => Repr::Cycle(origin),
+            BrokenKind::Panicked => return Broken::panicked(String::new(), origin),
+        })
     }
 
     pub(crate) fn panicked(message: String, origin: &'static Location<'static>) -> Self {
-        Broken { kind: BrokenKind::Panicked, origin, message: Some(Arc::new(Message(message))) }
+        Broken(Repr::Panicked(Arc::new(Panicked { origin, message })))
     }
 
     /// What happened.
     pub fn kind(&self) -> BrokenKind {
-        self.kind
+        match self.0 {
+            Repr::Abandoned(_) => BrokenKind::Abandoned,
+            Repr::Canceled(_) => BrokenKind::Canceled,
+            Repr::TimedOut(_) => BrokenKind::TimedOut,
+            Repr::LoopClosed(_) => BrokenKind::LoopClosed,
+            Repr::Empty(_) => BrokenKind::Empty,
+            Repr::Cycle(_) => BrokenKind::Cycle,
+            Repr::Panicked(_) => BrokenKind::Panicked,
+        }
     }
 
     /// Where the promise was made: the line that called `new`, `then`, `when`, `spawn`, `call_soon` or the like.
     pub fn origin(&self) -> &'static Location<'static> {
-        self.origin
+        match &self.0 {
+            Repr::Abandoned(origin)
+            | Repr::Canceled(origin)
+            | Repr::TimedOut(origin)
+            | Repr::LoopClosed(origin)
+            | Repr::Empty(origin)
+            | Repr::Cycle(origin) => origin,
+            Repr::Panicked(panicked) => panicked.origin,
+        }
     }
 }
 
 impl fmt::Display for Broken {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "the promise made at {} ", self.origin)?;
-        match (self.kind, &self.message) {
-            (BrokenKind::Panicked, Some(message)) => {
-                write!(f, "is broken: what owed its outcome panicked: {}", message.0)
-            }
-            (kind, _) => f.write_str(kind.end()),
+        write!(f, "the promise made at {} {}", self.origin(), self.kind().end())?;
+        match &self.0 {
+            Repr::Panicked(panicked) => write!(f, ": {}", panicked.message),
+            _ => Ok(()),
         }
     }
 }
@@ -122,9 +158,9 @@ impl BrokenKind {
 impl fmt::Debug for Broken {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut out = f.debug_struct("Broken");
-        out.field("kind", &self.kind).field("origin", &format_args!("{}", self.origin));
-        if let Some(message) = &self.message {
-            out.field("message", &message.0);
+        out.field("kind", &self.kind()).field("origin", &format_args!("{}", self.origin()));
+        if let Repr::Panicked(panicked) = &self.0 {
+            out.field("message", &panicked.message);
         }
         out.finish()
     }
@@ -146,7 +182,7 @@ impl From<Broken> for String {
 /// [`Broken`] is the inner error.
 impl From<Broken> for io::Error {
     fn from(broken: Broken) -> io::Error {
-        match broken.kind {
+        match broken.kind() {
             BrokenKind::TimedOut => io::Error::new(io::ErrorKind::TimedOut, broken),
             _ => io::Error::other(broken),
         }

@@ -4,11 +4,11 @@ use std::panic::Location;
 
 use crate::Progress;
 use crate::broken::{Broken, BrokenKind};
-use crate::core::{Accepts, Delivery, Flavor, Link, Shared, State};
+use crate::core::trampoline::{self, Caller};
+use crate::core::{Accepts, Delivery, Flavor, Link, Node, Shared, State};
 use crate::deferred::{self, Deferred};
 use crate::diagnostics;
 use crate::promise::Promise;
-use crate::trampoline::{self, Caller};
 
 /// What a continuation may return and [`when`](crate::when()) may be given: a promise, or a [`Result`] in the place of a settled one.
 ///
@@ -46,8 +46,8 @@ pub trait IntoPromise<F: Flavor = crate::core::Threaded>: Sealed<F> + Sized {
     fn subscribe<C: 'static>(
         self,
         context: C,
-        run: fn(C, Delivery<Self::Value, Self::Error>),
-        target: fn(&C) -> Option<F::Source>,
+        run: impl FnOnce(C, Delivery<Self::Value, Self::Error>) + Copy + 'static,
+        target: impl FnOnce(&C) -> Option<Node<F>> + Copy + 'static,
     ) -> Option<Link<F>>
     where
         F: Accepts<C>;
@@ -71,14 +71,14 @@ impl<T: 'static, E: 'static, F: Flavor> IntoPromise<F> for Result<T, E> {
     type Error = E;
 
     fn settle_into(self, deferred: Deferred<T, E, Progress, F>) {
-        deferred.core().deliver_derived(Delivery::Outcome(self));
+        deferred.finish(Delivery::Outcome(self));
     }
 
     fn subscribe<C: 'static>(
         self,
         context: C,
-        run: fn(C, Delivery<T, E>),
-        _: fn(&C) -> Option<F::Source>,
+        run: impl FnOnce(C, Delivery<T, E>) + Copy + 'static,
+        _: impl FnOnce(&C) -> Option<Node<F>> + Copy + 'static,
     ) -> Option<Link<F>>
     where
         F: Accepts<C>,
@@ -111,8 +111,8 @@ where
     fn subscribe<C: 'static>(
         mut self,
         context: C,
-        run: fn(C, Delivery<T, E>),
-        target: fn(&C) -> Option<F::Source>,
+        run: impl FnOnce(C, Delivery<T, E>) + Copy + 'static,
+        target: impl FnOnce(&C) -> Option<Node<F>> + Copy + 'static,
     ) -> Option<Link<F>>
     where
         F: Accepts<C>,
@@ -122,7 +122,7 @@ where
             return None;
         }
         self.spend();
-        let key = self.core().subscribe(<F as Accepts<C>>::continuation(context, run, target));
+        let key = self.core().consume(<F as Accepts<C>>::continuation(context, run, target), Caller::Library);
         Some(self.core().link(key, false))
     }
 
@@ -178,7 +178,7 @@ where
         let broken = self.core().broken_fn();
         self.derive(f, broken, Location::caller(), |(f, deferred), delivery| match delivery.value() {
             Ok(value) => settle_by(move || f(value), deferred),
-            Err(rejection) => pass(f, rejection, &deferred),
+            Err(rejection) => pass(f, rejection, deferred),
         })
     }
 
@@ -209,7 +209,7 @@ where
         let broken = self.core().broken_fn();
         self.derive(f, broken, Location::caller(), |(f, deferred), delivery| match delivery.error() {
             Ok(error) => settle_by(move || f(error), deferred),
-            Err(other) => pass(f, other, &deferred),
+            Err(other) => pass(f, other, deferred),
         })
     }
 
@@ -238,7 +238,7 @@ where
     {
         self.derive(f, E2::from, Location::caller(), |(f, deferred), delivery| match delivery.error() {
             Ok(error) => settle_by(move || Err(f(error)), deferred),
-            Err(other) => pass(f, other, &deferred),
+            Err(other) => pass(f, other, deferred),
         })
     }
 
@@ -290,7 +290,7 @@ where
             target.core().deliver(delivery, Caller::Library);
         };
         let continuation = <F as Accepts<Deferred<T, E, Progress, F>>>::continuation(target, run, waiting);
-        let key = self.core().subscribe(continuation);
+        let key = self.core().consume(continuation, Caller::Library);
         core.adopt(self.core().link(key, false), caller);
     }
 
@@ -301,30 +301,28 @@ where
         f: C,
         broken: fn(Broken) -> E2,
         origin: &'static Location<'static>,
-        run: Run<T, E, C, U, E2, F>,
+        run: impl FnOnce((C, Deferred<U, E2, Progress, F>), Delivery<T, E>) + Copy + 'static,
     ) -> Promise<U, E2, Progress, F>
     where
         C: 'static,
         F: Accepts<(C, Deferred<U, E2, Progress, F>)>,
     {
         self.spend();
-        let (deferred, promise) = deferred::pair(broken, origin);
-        let continuation =
-            <F as Accepts<(C, Deferred<U, E2, Progress, F>)>>::continuation((f, deferred), run, |(_, deferred)| {
-                waiting(deferred)
-            });
-        self.core().consume(continuation, promise.core());
+        let (deferred, promise) = deferred::pair_from(self.core().source(), broken, origin);
+        let continuation = <F as Accepts<(C, Deferred<U, E2, Progress, F>)>>::continuation(
+            (f, deferred),
+            run,
+            |(_, deferred): &(C, Deferred<U, E2, Progress, F>)| waiting(deferred),
+        );
+        self.core().lead(promise.core(), continuation);
         promise
     }
 }
 
 /// The promise that waits for what a continuation makes.
-pub(crate) fn waiting<T, E, P, F: Flavor>(deferred: &Deferred<T, E, P, F>) -> Option<F::Source> {
+pub(crate) fn waiting<T, E, P, F: Flavor>(deferred: &Deferred<T, E, P, F>) -> Option<Node<F>> {
     Some(deferred.core().node())
 }
-
-/// The code of a continuation.
-type Run<T, E, C, U, E2, F> = fn((C, Deferred<U, E2, Progress, F>), Delivery<T, E>);
 
 /// Settles with what a user's function returns.
 fn settle_by<R, F: Flavor>(f: impl FnOnce() -> R, deferred: Deferred<R::Value, R::Error, Progress, F>)
@@ -343,9 +341,9 @@ where
 }
 
 /// Passes on what a function is not asked about. The function goes first, so that what it captured is gone when callbacks run.
-fn pass<C, T, E, F: Flavor>(f: C, delivery: Delivery<T, E>, deferred: &Deferred<T, E, Progress, F>) {
+fn pass<C, T, E, F: Flavor>(f: C, delivery: Delivery<T, E>, deferred: Deferred<T, E, Progress, F>) {
     trampoline::guard(|| drop(f));
-    deferred.core().deliver_derived(delivery);
+    deferred.finish(delivery);
 }
 
 impl<T, P, F: Flavor> Promise<T, Broken, P, F>
@@ -378,7 +376,7 @@ where
         F: Accepts<Deferred<T::Value, T::Error, Progress, F>>,
     {
         self.spend();
-        let (deferred, promise) = deferred::pair(T::Error::from, Location::caller());
+        let (deferred, promise) = deferred::pair_from(self.core().source(), T::Error::from, Location::caller());
         let run = |deferred: Deferred<T::Value, T::Error, Progress, F>, delivery: Delivery<T, Broken>| match delivery {
             // Canceled while it waited for its turn among others, and the promise inside with it.
             Delivery::Outcome(Ok(inner)) if deferred.state() != State::Pending => {
@@ -386,12 +384,12 @@ where
             }
             Delivery::Outcome(Ok(inner)) => settle_by(|| inner, deferred),
             Delivery::Outcome(Err(broken)) | Delivery::Broken(broken) => {
-                deferred.core().deliver_derived(Delivery::Broken(broken));
+                deferred.finish(Delivery::Broken(broken));
             }
         };
         let continuation =
             <F as Accepts<Deferred<T::Value, T::Error, Progress, F>>>::continuation(deferred, run, waiting);
-        self.core().consume(continuation, promise.core());
+        self.core().lead(promise.core(), continuation);
         promise
     }
 }

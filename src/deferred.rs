@@ -5,9 +5,9 @@ use std::panic::Location;
 
 use crate::Progress;
 use crate::broken::Broken;
-use crate::core::{Accepts, Core, Flavor, Observer, State, Threaded};
+use crate::core::trampoline::Caller;
+use crate::core::{Accepts, Core, Delivery, Ending, Flavor, Source, State, Threaded};
 use crate::promise::Promise;
-use crate::trampoline::Caller;
 
 /// The producer end of a value that is not there yet: settles its [`Promise`], from any callback and any thread.
 ///
@@ -35,7 +35,7 @@ use crate::trampoline::Caller;
 /// assert!(!deferred.resolve(8), "the first settle has won");
 /// ```
 pub struct Deferred<T: 'static, E: 'static = Broken, P: 'static = Progress, F: Flavor = Threaded> {
-    core: Core<T, E, P, F>,
+    core: Ending<Core<T, E, P, F>>,
 }
 
 impl<T, E: From<Broken>, F: Flavor> Deferred<T, E, Progress, F> {
@@ -80,12 +80,24 @@ impl<T, E: From<Broken>, P, F: Flavor> Deferred<T, E, P, F> {
 }
 
 /// Both ends of a pending promise, without the bound that only the way from [`Broken`] to `E` needs.
+#[inline]
 pub(crate) fn pair<T, E, P, F: Flavor>(
     broken: fn(Broken) -> E,
     origin: &'static Location<'static>,
 ) -> (Deferred<T, E, P, F>, Promise<T, E, P, F>) {
-    let core = Core::new(broken, origin);
-    (Deferred { core: core.clone() }, Promise::from_core(core))
+    let (producer, consumer) = Core::pair(broken, origin);
+    (Deferred { core: Ending::new(producer) }, Promise::from_core(consumer))
+}
+
+/// The same of a derived promise, which follows the next continuation of `source`.
+#[inline]
+pub(crate) fn pair_from<T, E, P, F: Flavor>(
+    source: Source<F>,
+    broken: fn(Broken) -> E,
+    origin: &'static Location<'static>,
+) -> (Deferred<T, E, P, F>, Promise<T, E, P, F>) {
+    let (producer, consumer) = Core::pair_from(source, broken, origin);
+    (Deferred { core: Ending::new(producer) }, Promise::from_core(consumer))
 }
 
 impl<T, E, P, F: Flavor> Deferred<T, E, P, F> {
@@ -111,8 +123,9 @@ impl<T, E, P, F: Flavor> Deferred<T, E, P, F> {
     /// std::thread::spawn(move || deferred.resolve(4)).join().unwrap();
     /// assert_eq!(promise.wait().unwrap(), 4);
     /// ```
+    #[inline]
     pub fn resolve(&self, value: T) -> bool {
-        self.core.settle(Ok(value), Caller::User)
+        self.core().settle(Ok(value), Caller::User)
     }
 
     /// Settles the promise with an error; `false` if it was settled already, and the error is dropped.
@@ -129,7 +142,7 @@ impl<T, E, P, F: Flavor> Deferred<T, E, P, F> {
     /// promise.catch(|error| Ok(error.len() as u32)).done(|n| assert_eq!(*n, 12));
     /// ```
     pub fn reject(&self, error: E) -> bool {
-        self.core.settle(Err(error), Caller::User)
+        self.core().settle(Err(error), Caller::User)
     }
 
     /// Settles the promise with a result; `false` if it was settled already, and the result is dropped.
@@ -146,7 +159,7 @@ impl<T, E, P, F: Flavor> Deferred<T, E, P, F> {
     /// promise.fail(|error| println!("{error}"));
     /// ```
     pub fn settle(&self, result: Result<T, E>) -> bool {
-        self.core.settle(result, Caller::User)
+        self.core().settle(result, Caller::User)
     }
 
     /// Tells how far the work is; `false` once settled, and the report is dropped.
@@ -171,7 +184,7 @@ impl<T, E, P, F: Flavor> Deferred<T, E, P, F> {
     /// assert!(!deferred.notify(Progress { done: 2, total: 2 }));
     /// ```
     pub fn notify(&self, progress: P) -> bool {
-        self.core.notify(progress, Caller::User)
+        self.core().notify(progress, Caller::User)
     }
 
     /// Registers a callback for the value; see [`Promise::done`].
@@ -194,7 +207,7 @@ impl<T, E, P, F: Flavor> Deferred<T, E, P, F> {
         C: FnOnce(&T) + 'static,
         F: Accepts<C>, // not `Send`? Take `deferral::local`, or `into_local()` first
     {
-        self.core.observe(Observer::Done(F::callback(callback)));
+        self.core().observe(F::done(callback));
         self
     }
 
@@ -215,7 +228,7 @@ impl<T, E, P, F: Flavor> Deferred<T, E, P, F> {
         C: FnOnce(&E) + 'static,
         F: Accepts<C>, // not `Send`? Take `deferral::local`, or `into_local()` first
     {
-        self.core.observe(Observer::Fail(F::callback(callback)));
+        self.core().observe(F::fail(callback));
         self
     }
 
@@ -236,7 +249,7 @@ impl<T, E, P, F: Flavor> Deferred<T, E, P, F> {
         C: FnOnce(&Result<T, E>) + 'static,
         F: Accepts<C>, // not `Send`? Take `deferral::local`, or `into_local()` first
     {
-        self.core.observe(Observer::Always(F::callback(callback)));
+        self.core().observe(F::always(callback));
         self
     }
 
@@ -257,7 +270,7 @@ impl<T, E, P, F: Flavor> Deferred<T, E, P, F> {
         C: FnMut(&P) + 'static,
         F: Accepts<C>, // not `Send`? Take `deferral::local`, or `into_local()` first
     {
-        self.core.listen(F::listener(callback));
+        self.core().listen(F::listener(callback));
         self
     }
 
@@ -286,7 +299,7 @@ impl<T, E, P, F: Flavor> Deferred<T, E, P, F> {
         C: FnOnce() + 'static,
         F: Accepts<C>, // not `Send`? Take `deferral::local`, or `into_local()` first
     {
-        self.core.on_cancel(F::canceler(callback, |callback| callback()));
+        self.core().observe(F::canceler(callback, |callback: C| callback()));
         self
     }
 
@@ -304,7 +317,7 @@ impl<T, E, P, F: Flavor> Deferred<T, E, P, F> {
     /// assert_eq!(deferred.state(), State::Resolved);
     /// ```
     pub fn state(&self) -> State {
-        self.core.state()
+        self.core().state()
     }
 
     /// Whether somebody still holds a promise, or registered a callback: a producer may stop if not.
@@ -320,40 +333,41 @@ impl<T, E, P, F: Flavor> Deferred<T, E, P, F> {
     /// assert!(!deferred.is_wanted());
     /// ```
     pub fn is_wanted(&self) -> bool {
-        self.core.is_wanted()
+        self.core().is_wanted()
     }
 
+    #[inline]
     pub(crate) fn core(&self) -> &Core<T, E, P, F> {
         &self.core
     }
 
+    /// Ends this producer of a derived promise by what the one source delivered, or what was made of it.
+    #[inline]
+    pub(crate) fn finish(self, delivery: Delivery<T, E>) {
+        self.core.into_inner().finish(delivery);
+    }
+
     /// Settles on behalf of the library: a panic of a callback does not come back.
     pub(crate) fn settle_quietly(&self, result: Result<T, E>) -> bool {
-        self.core.settle(result, Caller::Quiet)
+        self.core().settle(result, Caller::Quiet)
     }
 
     /// Notifies on behalf of the library.
     pub(crate) fn notify_quietly(&self, progress: P) -> bool {
-        self.core.notify(progress, Caller::Quiet)
+        self.core().notify(progress, Caller::Quiet)
     }
 }
 
 /// Another producer of the same promise.
 impl<T, E, P, F: Flavor> Clone for Deferred<T, E, P, F> {
     fn clone(&self) -> Self {
-        self.core.add_producer();
-        Deferred { core: self.core.clone() }
-    }
-}
-
-impl<T, E, P, F: Flavor> Drop for Deferred<T, E, P, F> {
-    fn drop(&mut self) {
-        self.core.drop_producer();
+        self.core().add_producer();
+        Deferred { core: Ending::new(self.core().clone()) }
     }
 }
 
 impl<T, E, P, F: Flavor> fmt::Debug for Deferred<T, E, P, F> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.core.describe("Deferred", f)
+        self.core().describe("Deferred", f)
     }
 }

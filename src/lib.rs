@@ -106,8 +106,6 @@
 //!
 //! The page of [`local`] shows each way from one flavor to the other, and what the compiler says about a mix-up.
 
-#![forbid(unsafe_code)]
-
 mod awaited;
 mod bridge;
 mod broken;
@@ -121,7 +119,6 @@ mod event_loop;
 mod list;
 pub mod local;
 mod promise;
-mod trampoline;
 pub mod when;
 
 /// The flavors of a promise, for generic code.

@@ -25,6 +25,9 @@ impl Key {
         self.number
     }
 
+    /// The key of the first entry that a list ever gets.
+    pub(crate) const FIRST: Key = Key { index: 0, number: 0 };
+
     /// A key that names nothing in any list.
     pub(crate) const DANGLING: Key = Key { index: NONE, number: 0 };
 }

@@ -10,11 +10,11 @@ use futures::future::FusedFuture;
 
 use crate::Progress;
 use crate::broken::Broken;
-use crate::core::{Accepts, Core, Delivery, Flavor, Observer, State, Threaded};
+use crate::core::trampoline::Caller;
+use crate::core::{Accepts, Core, Delivery, Flavor, State, Threaded};
 use crate::deferred::{self, Deferred};
 use crate::diagnostics;
 use crate::list::Key;
-use crate::trampoline::Caller;
 
 /// The consumer end of a value that is not there yet.
 ///
@@ -155,13 +155,14 @@ impl<T, E, P, F: Flavor> Promise<T, E, P, F> {
     /// promise.done(|name| println!("hello, {name}")).done(|name| assert_eq!(name.len(), 5));
     /// deferred.resolve("world");
     /// ```
+    #[inline]
     pub fn done<C>(self, callback: C) -> Self
     where
         C: FnOnce(&T) + 'static,
         F: Accepts<C>, // not `Send`? Take `deferral::local`, or `into_local()` first
     {
         if !self.spent {
-            self.core.observe(Observer::Done(F::callback(callback)));
+            self.core.observe(F::done(callback));
         }
         self
     }
@@ -181,13 +182,14 @@ impl<T, E, P, F: Flavor> Promise<T, E, P, F> {
     /// promise.fail(|broken| assert_eq!(broken.kind(), BrokenKind::Abandoned));
     /// drop(deferred);
     /// ```
+    #[inline]
     pub fn fail<C>(self, callback: C) -> Self
     where
         C: FnOnce(&E) + 'static,
         F: Accepts<C>, // not `Send`? Take `deferral::local`, or `into_local()` first
     {
         if !self.spent {
-            self.core.observe(Observer::Fail(F::callback(callback)));
+            self.core.observe(F::fail(callback));
         }
         self
     }
@@ -207,13 +209,14 @@ impl<T, E, P, F: Flavor> Promise<T, E, P, F> {
     /// promise.always(|result| println!("the spinner stops: {result:?}"));
     /// deferred.reject("offline".to_owned());
     /// ```
+    #[inline]
     pub fn always<C>(self, callback: C) -> Self
     where
         C: FnOnce(&Result<T, E>) + 'static,
         F: Accepts<C>, // not `Send`? Take `deferral::local`, or `into_local()` first
     {
         if !self.spent {
-            self.core.observe(Observer::Always(F::callback(callback)));
+            self.core.observe(F::always(callback));
         }
         self
     }
@@ -358,7 +361,7 @@ impl<T, E, P, F: Flavor> Promise<T, E, P, F> {
     /// Ends this promise; if it was the last consumer of a pending one, that is canceled.
     pub(crate) fn disown(mut self) {
         if !mem::replace(&mut self.spent, true) {
-            self.core.release(self.parked, true);
+            self.core.release_fully(self.parked, true);
         }
     }
 
@@ -388,9 +391,10 @@ impl<T: Clone, E: Clone, P, F: Flavor> Clone for Promise<T, E, P, F> {
 }
 
 impl<T, E, P, F: Flavor> Drop for Promise<T, E, P, F> {
+    #[inline]
     fn drop(&mut self) {
         if !self.spent {
-            self.core.release(self.parked, false);
+            self.core.release(self.parked);
         }
     }
 }
@@ -407,9 +411,14 @@ impl<T, E, P, F: Flavor> Drop for Promise<T, E, P, F> {
 impl<T, E, P, F: Flavor> Future for Promise<T, E, P, F> {
     type Output = Result<T, E>;
 
+    #[inline]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<T, E>> {
         let this = self.get_mut();
         this.assert_unspent();
+        if let Some(outcome) = this.core.take_alone() {
+            this.spent = true;
+            return Poll::Ready(outcome);
+        }
         let poll = this.core.poll(&mut this.parked, cx);
         this.spent = poll.is_ready();
         poll.map(|taken| taken.unwrap_or_else(|lost| lost.raise()))

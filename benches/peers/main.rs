@@ -18,7 +18,7 @@ mod workloads;
 
 use clap::Parser;
 
-use workloads::{Clock, LOOP, Operation, memory};
+use workloads::{Clock, LOOP, Operation, PROMISES, memory};
 
 #[derive(Parser)]
 struct Args {
@@ -68,5 +68,5 @@ fn main() {
 }
 
 fn operations() -> Vec<&'static Operation> {
-    LOOP.iter().collect()
+    PROMISES.iter().chain(LOOP).collect()
 }

@@ -7,6 +7,7 @@
 
 pub mod executors;
 pub mod memory;
+pub mod promises;
 pub mod sort;
 pub mod tasks;
 pub mod timers;
@@ -82,6 +83,23 @@ pub const LOOP: &[Operation] = &[
     timers::MAKE_AND_CANCEL,
     sort::THOUSAND,
     sort::MILLION,
+];
+
+/// The operations of promises.
+pub const PROMISES: &[Operation] = &[
+    promises::READY,
+    promises::PENDING,
+    promises::SHARED_8,
+    promises::SHARED_1024,
+    promises::CALLBACK,
+    promises::CALLBACKS,
+    promises::LATE_CALLBACKS,
+    promises::THEN,
+    promises::LOCAL_READY,
+    promises::LOCAL_PENDING,
+    promises::LOCAL_CALLBACK,
+    promises::LOCAL_CALLBACKS,
+    promises::LOCAL_LATE,
 ];
 
 /// Numbers that look random and are the same in every run (SplitMix64).

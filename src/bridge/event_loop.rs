@@ -7,9 +7,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::{Dump, Handle, Turn, owed};
+use crate::core::trampoline;
 use crate::event_loop::{Clock, Local};
 use crate::local;
-use crate::trampoline;
 
 /// A small event loop for one thread: tasks, scheduled calls and timers, each seen as a promise.
 ///

@@ -240,7 +240,7 @@ impl Handle {
                 let _ = set.set(schedule(local));
             }
         });
-        core.on_cancel(<Threaded as Accepts<Scheduled>>::canceler(scheduled, |(remote, key, cancel)| {
+        core.observe(<Threaded as Accepts<Scheduled>>::canceler(scheduled, |(remote, key, cancel)| {
             if let Some(remote) = remote.upgrade() {
                 Handle { remote }.send(move |local| match key.get() {
                     Some(key) => cancel(local, *key),

@@ -13,6 +13,7 @@ use futures::task::AtomicWaker;
 
 use super::owed::Owed;
 use super::running;
+use crate::core::trampoline::Caller;
 use crate::core::{Accepts, State};
 use crate::deferred;
 use crate::diagnostics;
@@ -20,7 +21,6 @@ use crate::event_loop::{Local, LocalFuture};
 use crate::list::Key;
 use crate::local;
 use crate::promise::Promise;
-use crate::trampoline::Caller;
 
 /// Reports of progress on their way to the loop.
 struct Reports<P> {
@@ -144,7 +144,7 @@ impl<T, E, P: Clone + Send> Promise<T, E, P> {
         let key = local.spawn(Box::pin(arrival), origin);
         type Arriving<T, E, P> = (Weak<Local>, Key, Source<T, E, P>);
         let arriving: Arriving<T, E, P> = (Rc::downgrade(&local), key, source);
-        promise.core().on_cancel(<crate::core::Local as Accepts<Arriving<T, E, P>>>::canceler(
+        promise.core().observe(<crate::core::Local as Accepts<Arriving<T, E, P>>>::canceler(
             arriving,
             |(local, key, source)| {
                 if let Some(source) = source.take() {

@@ -12,6 +12,7 @@ use pin_project_lite::pin_project;
 use crate::Progress;
 use crate::awaited;
 use crate::broken::{Broken, BrokenKind};
+use crate::core::trampoline::Caller;
 use crate::core::{Accepts, Flavor};
 use crate::deferred::{self, Deferred};
 use crate::diagnostics;
@@ -19,7 +20,6 @@ use crate::event_loop::{Local, LocalCall, LocalFuture, Remote, Timer};
 use crate::list::Key;
 use crate::local;
 use crate::promise::Promise;
-use crate::trampoline::Caller;
 
 /// A `Deferred` in the hands of a loop: dropped unsettled, it says that the loop is closed.
 pub(super) struct Owed<T: 'static, E: 'static, P: 'static, F: Flavor> {
@@ -37,7 +37,7 @@ impl<T, E, P, F: Flavor> Owed<T, E, P, F> {
         awaited::begin(self.deferred.core().address());
     }
 
-    /// The promise, for a [`Dump`](super::Dump): an `F::Source`.
+    /// The promise, for a [`Dump`](super::Dump): a `Node` of its flavor.
     pub(super) fn owes(&self) -> Box<dyn Any> {
         Box::new(self.deferred.core().node())
     }
@@ -189,12 +189,9 @@ pub(super) fn timer(remote: &Remote, duration: Duration, late: bool) -> Option<T
 fn on_cancel<T: 'static>(promise: &local::Promise<T>, local: &Rc<Local>, key: Key, cancel: fn(&Local, Key)) {
     type Scheduled = (Weak<Local>, Key, fn(&Local, Key));
     let scheduled: Scheduled = (Rc::downgrade(local), key, cancel);
-    promise.core().on_cancel(<crate::core::Local as Accepts<Scheduled>>::canceler(
-        scheduled,
-        |(local, key, cancel)| {
-            if let Some(local) = local.upgrade() {
-                cancel(&local, key);
-            }
-        },
-    ));
+    promise.core().observe(<crate::core::Local as Accepts<Scheduled>>::canceler(scheduled, |(local, key, cancel)| {
+        if let Some(local) = local.upgrade() {
+            cancel(&local, key);
+        }
+    }));
 }

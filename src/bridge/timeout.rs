@@ -5,10 +5,10 @@ use std::panic::Location;
 use crate::Progress;
 use crate::broken::{Broken, BrokenKind};
 use crate::chain::{IntoPromise, waiting};
+use crate::core::trampoline::Caller;
 use crate::core::{Accepts, Delivery, Flavor, Link, Shared};
 use crate::deferred::{self, Deferred};
 use crate::promise::Promise;
-use crate::trampoline::Caller;
 
 /// The promise of a timeout. The timer is made only if `promise` has to be waited for.
 pub(super) fn timeout<T, E, P, F>(

@@ -6,11 +6,11 @@ use std::sync::{Arc, OnceLock};
 use super::handle::Handle;
 use crate::broken::BrokenKind;
 use crate::chain::IntoPromise;
-use crate::core::{self, Core, Delivery, Home, Node, State, Threaded};
+use crate::core::trampoline::Caller;
+use crate::core::{self, Core, Delivery, Home, Source, State, Threaded};
 use crate::event_loop::{Local, Remote};
 use crate::list::Key;
 use crate::promise::Promise;
-use crate::trampoline::Caller;
 
 /// What the loop owes a derived promise, in its keeping: an end, if the loop goes first. If a cancel is first by a hair, and has not sent
 /// word yet, the loop owes it the callbacks.
@@ -29,11 +29,11 @@ impl<T, E, P> Drop for Due<T, E, P> {
 
 /// Word for the loop that a derived promise has work for it: it is taken up where this is dropped. That is in a turn, or on the loop's
 /// thread as it closes, or at once if the loop is gone.
-struct Errand(Arc<dyn Node<Threaded> + Send + Sync>);
+struct Errand(Source<Threaded>);
 
 impl Drop for Errand {
     fn drop(&mut self) {
-        core::arrive::<Threaded>(self.0.clone());
+        core::arrive(self.0.node().clone());
     }
 }
 
@@ -115,9 +115,9 @@ impl<T: Send, E: Send, P: Clone + Send> Promise<T, E, P> {
     pub fn via(self, handle: &Handle) -> Self {
         self.assert_unspent();
         let origin = Location::caller();
-        let derived = Core::new(self.core().broken_fn(), origin);
-        derived.set_home(home(&derived, handle, origin));
-        let promise = Promise::from_core(derived.clone());
+        let (derived, consumer) = Core::pair(self.core().broken_fn(), origin);
+        derived.set_home(home(handle, origin));
+        let promise = Promise::from_core(consumer);
         let owed = Due { derived: derived.clone(), handle: handle.clone() };
         let due = handle
             .add(&derived, Local::cancel_call, move |local| local.call_at(None, Box::new(move || drop(owed)), origin));
@@ -136,23 +136,18 @@ impl<T: Send, E: Send, P: Clone + Send> Promise<T, E, P> {
             }
         };
         self.core().relay(Box::new(listener), follower);
-        let link = self.subscribe(passage, Passage::settle, |passage| Some(passage.derived.node()));
+        let target = |passage: &Arc<Passage<T, E, P>>| Some(passage.derived.node());
+        let link = self.subscribe(passage, Passage::settle, target);
         derived.follow(link.into_iter().collect());
         promise
     }
 }
 
 /// The turns of a loop as the home of a promise.
-fn home<T: Send, E: Send, P: Send>(
-    promise: &Core<T, E, P, Threaded>,
-    handle: &Handle,
-    origin: &'static Location<'static>,
-) -> Home {
-    let (promise, handle) = (promise.downgrade(), handle.clone());
-    Home::new(move || {
-        if let Some(promise) = promise.upgrade() {
-            let errand = Errand(promise);
-            handle.call_in_order(origin, Remote::push_errand, move |_| drop(errand));
-        }
+fn home<T: Send, E: Send, P: Send>(handle: &Handle, origin: &'static Location<'static>) -> Home<T, E, P, Threaded> {
+    let handle = handle.clone();
+    Home::new(move |promise| {
+        let errand = Errand(promise.source());
+        handle.call_in_order(origin, Remote::push_errand, move |_| drop(errand));
     })
 }

@@ -6,9 +6,9 @@ use std::task::{Context, Poll, Wake, Waker};
 use std::time::{Duration, Instant};
 
 use crate::core::State;
+use crate::core::trampoline;
 use crate::event_loop::{Clock, Local};
 use crate::promise::Promise;
-use crate::trampoline;
 
 /// A thread that waits. It has a flag of its own, as anybody may use up a thread's park token.
 #[derive(Default)]

@@ -1,14 +1,9 @@
 //! The two flavors of a promise: what they are made of, and what they ask of a callback.
 
-use std::cell::RefCell;
-use std::ops::Deref;
-use std::rc::{self, Rc};
-use std::sync::{self, Arc, Mutex};
-
-use super::lock::Lock;
-use super::node::{Machine, Node};
-use crate::list::Key;
-use crate::trampoline::{self, Job};
+use super::extra::Extra;
+use super::node::Machine;
+use super::raw::{Atomic, Entry, Node, Plain, Ptr, Source, Word};
+use super::state::Delivery;
 
 /// The flavor whose promises are settled from any thread: callbacks are `Send`, and so are the values of what they settle.
 ///
@@ -46,38 +41,20 @@ pub enum Local {}
 #[diagnostic::on_unimplemented(message = "`{Self}` is not a flavor of promises")]
 pub trait Flavor: Sealed + Sized + 'static {
     #[doc(hidden)]
-    type Cell<X: 'static>: Lock<Inner = X>;
-    #[doc(hidden)]
-    type Ptr<X: 'static>: Clone + Deref<Target = Self::Cell<X>>;
-    #[doc(hidden)]
-    type Source: Clone + Deref<Target: Node<Self>> + 'static;
-    #[doc(hidden)]
-    type WeakSource: Clone;
-    #[doc(hidden)]
-    type Callback<A: 'static>: FnOnce(&A);
+    type Word: Word;
     #[doc(hidden)]
     type Listener<A: 'static>: FnMut(&A);
-    #[doc(hidden)]
-    type Canceler: FnOnce();
-    #[doc(hidden)]
-    type Continuation<A: 'static>;
-
-    #[doc(hidden)]
-    fn ptr<X: 'static>(inner: X) -> Self::Ptr<X>;
-    #[doc(hidden)]
-    fn job<X: Machine<Flavor = Self>>(ptr: &Self::Ptr<X>) -> Job;
-    #[doc(hidden)]
-    fn node<X: Machine<Flavor = Self>>(ptr: &Self::Ptr<X>) -> Self::Source;
-    #[doc(hidden)]
-    fn upgrade(source: &Self::WeakSource) -> Option<Self::Source>;
-    #[doc(hidden)]
-    fn source_job(source: Self::Source) -> Job;
-    #[doc(hidden)]
-    fn run<A: 'static>(continuation: Self::Continuation<A>, argument: A);
-    /// The promise that waits for what the continuation makes.
-    #[doc(hidden)]
-    fn target<A: 'static>(continuation: &Self::Continuation<A>) -> Option<Self::Source>;
 }
+
+/// The flavor whose ends cross threads, where their values do.
+#[doc(hidden)]
+#[diagnostic::on_unimplemented(
+    message = "a `deferral::local` promise or deferred cannot be sent between threads: it stays on its own",
+    note = "take a thread-safe pair, see `deferral::local`: send its `Deferred`, and bring its promise to the loop by `into_local()`"
+)]
+pub trait CrossesThreads: Flavor {}
+
+impl CrossesThreads for Threaded {}
 
 /// What a flavor accepts as a callback, or as something that a callback carries along: [`Threaded`] whatever is `Send`, [`Local`]
 /// everything.
@@ -88,163 +65,91 @@ pub trait Flavor: Sealed + Sized + 'static {
 // (`do_not_recommend`). The test binary `messages` holds both.
 pub trait Accepts<C>: Flavor {
     #[doc(hidden)]
-    fn callback<A: 'static>(callback: C) -> Self::Callback<A>
+    fn done<T, E, P>(callback: C) -> Registration<T, E, P, Self>
     where
-        C: FnOnce(&A) + 'static;
+        C: FnOnce(&T) + 'static;
+    #[doc(hidden)]
+    fn fail<T, E, P>(callback: C) -> Registration<T, E, P, Self>
+    where
+        C: FnOnce(&E) + 'static;
+    #[doc(hidden)]
+    fn always<T, E, P>(callback: C) -> Registration<T, E, P, Self>
+    where
+        C: FnOnce(&Result<T, E>) + 'static;
     #[doc(hidden)]
     fn listener<A: 'static>(listener: C) -> Self::Listener<A>
     where
         C: FnMut(&A) + 'static;
     // A function together with what it works on: the compiler would not see that a closure over `context` is `Send`.
     #[doc(hidden)]
-    fn canceler(context: C, run: fn(C)) -> Self::Canceler
+    fn canceler<T, E, P>(context: C, run: impl FnOnce(C) + Copy + 'static) -> Registration<T, E, P, Self>
     where
         C: 'static;
     #[doc(hidden)]
-    fn continuation<A: 'static>(
+    fn continuation<T, E, P>(
         context: C,
-        run: fn(C, A),
-        target: fn(&C) -> Option<Self::Source>,
-    ) -> Self::Continuation<A>
+        run: impl FnOnce(C, Delivery<T, E>) + Copy + 'static,
+        target: impl FnOnce(&C) -> Option<Node<Self>> + Copy + 'static,
+    ) -> Registration<T, E, P, Self>
     where
         C: 'static;
     #[doc(hidden)]
-    fn source(ptr: &Self::Ptr<C>) -> Self::WeakSource
+    fn source(ptr: Ptr<C>) -> Source<Self>
     where
         C: Machine<Flavor = Self>;
 }
+
+/// What a promise keeps of a callback.
+type Registration<T, E, P, F> = Entry<T, E, Extra<T, E, P, F>, F>;
 
 #[doc(hidden)]
 pub trait Sealed {}
 impl Sealed for Threaded {}
 impl Sealed for Local {}
 
-#[doc(hidden)]
-pub trait Continue<A, F: Flavor> {
-    fn run(self: Box<Self>, argument: A);
-    fn target(&self) -> Option<F::Source>;
-}
-
-struct Continuation<C, A, F: Flavor> {
-    context: C,
-    run: fn(C, A),
-    target: fn(&C) -> Option<F::Source>,
-}
-
-impl<C, A, F: Flavor> Continue<A, F> for Continuation<C, A, F> {
-    fn run(self: Box<Self>, argument: A) {
-        (self.run)(self.context, argument);
-    }
-
-    fn target(&self) -> Option<F::Source> {
-        (self.target)(&self.context)
-    }
-}
-
-/// Withdraws the entry `key` from a source that may be gone, and cancels a source that nobody wants any more if `cancel` says so.
-pub(crate) fn withdraw<F: Flavor>(source: &F::WeakSource, key: Key, cancel: bool) {
-    if let Some(source) = F::upgrade(source) {
-        source.withdraw(key, cancel, &mut || trampoline::defer(F::source_job(source.clone())));
-    }
-}
-
-/// Tells a source that may be gone that no cancel will come through its entry `key`.
-pub(crate) fn disclaim<F: Flavor>(source: &F::WeakSource, key: Key) {
-    if let Some(source) = F::upgrade(source) {
-        if source.disclaim(key) {
-            trampoline::defer(F::source_job(source));
-        }
-    }
-}
-
 impl Flavor for Threaded {
-    type Cell<X: 'static> = Mutex<X>;
-    type Ptr<X: 'static> = Arc<Mutex<X>>;
-    type Source = Arc<dyn Node<Self>>;
-    type WeakSource = sync::Weak<dyn Node<Self> + Send + Sync>;
-    type Callback<A: 'static> = Box<dyn FnOnce(&A) + Send>;
+    type Word = Atomic;
     type Listener<A: 'static> = Box<dyn FnMut(&A) + Send>;
-    type Canceler = Box<dyn FnOnce() + Send>;
-    type Continuation<A: 'static> = Box<dyn Continue<A, Self> + Send>;
-
-    fn ptr<X: 'static>(inner: X) -> Arc<Mutex<X>> {
-        // `X` is `Send` wherever the promise is.
-        #[allow(clippy::arc_with_non_send_sync)]
-        Arc::new(Mutex::new(inner))
-    }
-
-    fn job<X: Machine<Flavor = Self>>(ptr: &Arc<Mutex<X>>) -> Job {
-        Job::Shared(ptr.clone())
-    }
-
-    fn node<X: Machine<Flavor = Self>>(ptr: &Arc<Mutex<X>>) -> Self::Source {
-        ptr.clone()
-    }
-
-    fn upgrade(source: &Self::WeakSource) -> Option<Self::Source> {
-        source.upgrade().map(|source| source as Self::Source)
-    }
-
-    fn source_job(source: Self::Source) -> Job {
-        Job::Shared(source.into_work())
-    }
-
-    fn run<A: 'static>(continuation: Self::Continuation<A>, argument: A) {
-        continuation.run(argument);
-    }
-
-    fn target<A: 'static>(continuation: &Self::Continuation<A>) -> Option<Self::Source> {
-        continuation.target()
-    }
 }
 
 impl Flavor for Local {
-    type Cell<X: 'static> = RefCell<X>;
-    type Ptr<X: 'static> = Rc<RefCell<X>>;
-    type Source = Rc<dyn Node<Self>>;
-    type WeakSource = rc::Weak<dyn Node<Self>>;
-    type Callback<A: 'static> = Box<dyn FnOnce(&A)>;
+    type Word = Plain;
     type Listener<A: 'static> = Box<dyn FnMut(&A)>;
-    type Canceler = Box<dyn FnOnce()>;
-    type Continuation<A: 'static> = Box<dyn Continue<A, Self>>;
-
-    fn ptr<X: 'static>(inner: X) -> Rc<RefCell<X>> {
-        Rc::new(RefCell::new(inner))
-    }
-
-    fn job<X: Machine<Flavor = Self>>(ptr: &Rc<RefCell<X>>) -> Job {
-        Job::Local(ptr.clone())
-    }
-
-    fn node<X: Machine<Flavor = Self>>(ptr: &Rc<RefCell<X>>) -> Self::Source {
-        ptr.clone()
-    }
-
-    fn upgrade(source: &Self::WeakSource) -> Option<Self::Source> {
-        source.upgrade()
-    }
-
-    fn source_job(source: Self::Source) -> Job {
-        Job::Local(source.into_local_work())
-    }
-
-    fn run<A: 'static>(continuation: Self::Continuation<A>, argument: A) {
-        continuation.run(argument);
-    }
-
-    fn target<A: 'static>(continuation: &Self::Continuation<A>) -> Option<Self::Source> {
-        continuation.target()
-    }
 }
 
 macro_rules! accepts {
-    ($flavor:ident, $bound:path, $downgrade:path) => {
+    ($flavor:ident, $bound:path) => {
         impl<C: $bound> Accepts<C> for $flavor {
-            fn callback<A: 'static>(callback: C) -> Self::Callback<A>
+            #[inline]
+            fn done<T, E, P>(callback: C) -> Registration<T, E, P, Self>
             where
-                C: FnOnce(&A) + 'static,
+                C: FnOnce(&T) + 'static,
             {
-                Box::new(callback)
+                Entry::<_, _, _, $flavor>::observer(|outcome: &Result<T, E>| {
+                    if let Ok(value) = outcome {
+                        callback(value);
+                    }
+                })
+            }
+
+            #[inline]
+            fn fail<T, E, P>(callback: C) -> Registration<T, E, P, Self>
+            where
+                C: FnOnce(&E) + 'static,
+            {
+                Entry::<_, _, _, $flavor>::observer(|outcome: &Result<T, E>| {
+                    if let Err(error) = outcome {
+                        callback(error);
+                    }
+                })
+            }
+
+            #[inline]
+            fn always<T, E, P>(callback: C) -> Registration<T, E, P, Self>
+            where
+                C: FnOnce(&Result<T, E>) + 'static,
+            {
+                Entry::<_, _, _, $flavor>::observer(callback)
             }
 
             fn listener<A: 'static>(listener: C) -> Self::Listener<A>
@@ -254,34 +159,35 @@ macro_rules! accepts {
                 Box::new(listener)
             }
 
-            fn canceler(context: C, run: fn(C)) -> Self::Canceler
+            #[inline]
+            fn canceler<T, E, P>(context: C, run: impl FnOnce(C) + Copy + 'static) -> Registration<T, E, P, Self>
             where
                 C: 'static,
             {
-                Box::new(move || run(context))
+                Entry::<_, _, _, $flavor>::canceler(context, run)
             }
 
-            fn continuation<A: 'static>(
+            #[inline]
+            fn continuation<T, E, P>(
                 context: C,
-                run: fn(C, A),
-                target: fn(&C) -> Option<Self::Source>,
-            ) -> Self::Continuation<A>
+                run: impl FnOnce(C, Delivery<T, E>) + Copy + 'static,
+                target: impl FnOnce(&C) -> Option<Node<Self>> + Copy + 'static,
+            ) -> Registration<T, E, P, Self>
             where
                 C: 'static,
             {
-                Box::new(Continuation { context, run, target })
+                Entry::<_, _, _, $flavor>::continuation(context, run, target)
             }
 
-            fn source(ptr: &Self::Ptr<C>) -> Self::WeakSource
+            #[inline]
+            fn source(ptr: Ptr<C>) -> Source<Self>
             where
                 C: Machine<Flavor = Self>,
             {
-                // The coercion needs a type of known size first.
-                let weak = $downgrade(ptr);
-                weak
+                Source::<$flavor>::of(ptr)
             }
         }
     };
 }
-accepts!(Threaded, Send, Arc::downgrade);
-accepts!(Local, Sized, Rc::downgrade);
+accepts!(Threaded, Send);
+accepts!(Local, Sized);

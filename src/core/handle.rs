@@ -1,75 +1,109 @@
 //! What the promise layer sees of the core: one pointer, whose methods lock, decide, unlock and act.
 
 use std::any::Any;
-use std::collections::HashMap;
 use std::fmt;
-use std::ops::Deref;
 use std::panic::Location;
 use std::sync::{Arc, Weak};
 use std::task::{Context, Poll};
 
-use smallvec::smallvec;
-
+use super::extra::{Link, Links};
 use super::flavor::{Accepts, Flavor};
 use super::home::Home;
-use super::lend::{panicked, unfollow};
-use super::lock::Lock;
-use super::node::Node;
+use super::lend::{self, panicked, unfollow};
 use super::progress::{Event, Listener};
-use super::state::{Action, Delivery, Link, Links, Observer, Shared, State, Take};
+use super::raw::{End, Kind, Node, Ptr, Source};
+use super::state::{Delivery, Entry, Loan, Shared, State, Step};
+use super::trampoline::{self, Caller, Frame, Job};
+use super::transitions::Take;
 use crate::Progress;
 use crate::awaited;
 use crate::broken::{Broken, BrokenKind};
 use crate::diagnostics;
 use crate::list::Key;
-use crate::trampoline::{self, Caller, Job};
 
 /// The two ends' way to what they share.
 ///
 /// Cloning it counts neither as a producer nor as a promise: who keeps a clone for long says so by
 /// [`add_producer`](Core::add_producer) or [`add_right`](Core::add_right).
-// The compiler shows the first line to who sends a local end to another thread.
-pub(crate) struct Core<T: 'static, E: 'static, P: 'static, F: Flavor>(Ptr<T, E, P, F>); // `Local`? see `deferral::local`
-
-type Ptr<T, E, P, F> = <F as Flavor>::Ptr<Shared<T, E, P, F>>;
+pub(crate) struct Core<T: 'static, E: 'static, P: 'static, F: Flavor>(Ptr<Shared<T, E, P, F>>);
 
 impl<T, E, P, F: Flavor> Clone for Core<T, E, P, F> {
+    #[inline]
     fn clone(&self) -> Self {
         Core(self.0.clone())
     }
 }
 
 impl<T, E, P, F: Flavor> Core<T, E, P, F> {
-    /// A pending promise, with one producer and one right to the outcome.
-    pub(crate) fn new(broken: fn(Broken) -> E, origin: &'static Location<'static>) -> Self {
-        Core(F::ptr(Shared::new(broken, origin)))
+    /// A pending promise, with one producer and one right to the outcome: the references of both ends.
+    #[inline]
+    pub(crate) fn pair(broken: fn(Broken) -> E, origin: &'static Location<'static>) -> (Self, Self) {
+        let (first, second) = Ptr::pair(|| Shared::new(broken, origin));
+        (Core(first), Core(second))
+    }
+
+    /// The same of a derived promise, which follows the next continuation of `source`.
+    #[inline]
+    pub(crate) fn pair_from(
+        source: Source<F>,
+        broken: fn(Broken) -> E,
+        origin: &'static Location<'static>,
+    ) -> (Self, Self) {
+        let (first, second) = Ptr::pair(|| Shared::new(broken, origin).following(source));
+        (Core(first), Core(second))
     }
 
     /// A settled promise, with no producer and one right to the outcome.
+    #[inline]
     pub(crate) fn settled(broken: fn(Broken) -> E, origin: &'static Location<'static>, outcome: Result<T, E>) -> Self {
-        Core(F::ptr(Shared::settled(broken, origin, outcome)))
+        Core(Ptr::new(|| Shared::settled(broken, origin, outcome)))
     }
 
-    fn with<R>(&self, f: impl FnOnce(&mut Shared<T, E, P, F>) -> R) -> R {
+    #[inline]
+    pub(super) fn with<R>(&self, f: impl FnOnce(&mut Shared<T, E, P, F>) -> R) -> R {
         self.0.with(f)
     }
 
-    /// Does what a transition obliges its caller to.
-    pub(crate) fn perform(&self, action: Action, caller: Caller) {
-        if action == Action::Rest {
+    /// Does what a transition obliges its caller to, if it is anything: now, in a frame of its own, or when it is this promise's turn.
+    #[inline]
+    pub(crate) fn perform(&self, step: Step<T, E, P, F>, caller: Caller) {
+        self.perform_with(step, None, caller);
+    }
+
+    #[inline]
+    fn perform_with(&self, step: Step<T, E, P, F>, loan: Loan<T, E>, caller: Caller) {
+        if step.is_rest() {
             return;
         }
+        if caller == Caller::Library {
+            return lend::defer(&self.0, step);
+        }
         if caller == Caller::Home {
-            arrive::<F>(self.node());
-        } else {
-            trampoline::run(caller, F::job(&self.0));
+            return arrive::<F>(self.node());
+        }
+        match Frame::open(caller) {
+            Some(frame) => {
+                lend::proceed(&self.0, step, loan);
+                frame.close();
+            }
+            None => self.postpone(step, loan, caller),
         }
     }
 
+    #[cold]
+    fn postpone(&self, step: Step<T, E, P, F>, loan: Loan<T, E>, caller: Caller) {
+        let ptr = self.0.clone();
+        trampoline::postpone(caller, Job::Call(Box::new(move || lend::proceed(&ptr, step, loan))));
+    }
+
+    pub(super) fn of(ptr: &Ptr<Shared<T, E, P, F>>) -> Self {
+        Core(ptr.clone())
+    }
+
     /// Gives a new promise a home. It has no producer then: who holds this core settles it there, as [`Caller::Home`].
-    pub(crate) fn set_home(&self, home: Home) {
+    pub(crate) fn set_home(&self, home: Home<T, E, P, F>) {
         self.with(|shared| {
-            shared.home = Some(Arc::new(home));
+            shared.extra().home = Some(Arc::new(home));
             shared.producers = 0;
         });
     }
@@ -88,7 +122,7 @@ impl<T, E, P, F: Flavor> Core<T, E, P, F> {
     }
 
     pub(crate) fn state(&self) -> State {
-        self.with(|shared| shared.state)
+        self.with(|shared| shared.state())
     }
 
     pub(crate) fn is_wanted(&self) -> bool {
@@ -97,38 +131,92 @@ impl<T, E, P, F: Flavor> Core<T, E, P, F> {
 
     /// What tells one promise from all others that live.
     pub(crate) fn address(&self) -> *const () {
-        address(&self.0)
+        self.0.address()
     }
 
     // What producers do.
 
+    #[inline(always)]
     pub(crate) fn settle(&self, outcome: Result<T, E>, caller: Caller) -> bool {
-        let settled = self.with(|shared| shared.settle(outcome));
-        self.after_settle(settled, caller)
+        if caller == Caller::Library {
+            return self.settle_fully(outcome, caller);
+        }
+        let mut shared = self.0.visit();
+        if shared.settles_simply() {
+            match shared.kind() {
+                None => {
+                    shared.settle_simply(outcome);
+                    return true;
+                }
+                Some(Kind::Waker) => {
+                    shared.settle_simply(outcome);
+                    let waker = shared.take_entry();
+                    drop(shared);
+                    self.wake(waker, caller);
+                    return true;
+                }
+                Some(Kind::Observer) => {
+                    let observer = shared.settle_to_show(outcome.is_ok());
+                    drop(shared);
+                    if let Some(observer) = observer {
+                        self.show(observer, outcome, caller);
+                    }
+                    return true;
+                }
+                Some(_) => {}
+            }
+        }
+        drop(shared);
+        self.settle_fully(outcome, caller)
     }
 
-    fn after_settle(&self, settled: Result<Action, Result<T, E>>, caller: Caller) -> bool {
-        match settled {
-            Ok(action) => {
-                self.perform(action, caller);
+    #[inline(never)]
+    fn wake(&self, entry: Option<Entry<T, E, P, F>>, caller: Caller) {
+        let Some(Ok(waker)) = entry.map(Entry::<T, E, P, F>::into_waker) else { return };
+        match Frame::open(caller) {
+            Some(frame) => {
+                trampoline::guard(|| waker.wake());
+                frame.close();
+            }
+            None => self.postpone(Step::Wake(waker), None, caller),
+        }
+    }
+
+    #[inline(never)]
+    fn settle_fully(&self, outcome: Result<T, E>, caller: Caller) -> bool {
+        let mut loan = Some(outcome);
+        let step = self.with(|shared| shared.settle(caller == Caller::Library, &mut loan));
+        self.after_settle(step, loan, caller)
+    }
+
+    fn after_settle(&self, step: Option<Step<T, E, P, F>>, loan: Loan<T, E>, caller: Caller) -> bool {
+        match step {
+            Some(step) => {
+                self.perform_with(step, loan, caller);
                 true
             }
-            Err(late) => {
-                trampoline::scrap(caller, late);
+            None => {
+                trampoline::scrap(caller, loan);
                 false
             }
         }
     }
 
     pub(crate) fn break_with(&self, broken: Broken, caller: Caller) -> bool {
-        let action = self.with(|shared| shared.break_with(broken));
-        self.perform(action.unwrap_or(Action::Rest), caller);
-        action.is_some()
+        let step = self.with(|shared| shared.break_with(broken, caller == Caller::Library));
+        self.after_break(step, caller)
+    }
+
+    fn after_break(&self, step: Option<Step<T, E, P, F>>, caller: Caller) -> bool {
+        let broken = step.is_some();
+        self.perform(step.unwrap_or(Step::Rest), caller);
+        broken
     }
 
     /// Rejects with one of the library's own ends.
     pub(crate) fn break_by(&self, kind: BrokenKind, caller: Caller) -> bool {
-        self.break_with(Broken::new(kind, self.origin()), caller)
+        let step = self.with(|shared| shared.break_by(kind, caller == Caller::Library));
+        self.after_break(step, caller)
     }
 
     /// Rejects because of a panic. One that comes too late to be the outcome is reported.
@@ -152,20 +240,33 @@ impl<T, E, P, F: Flavor> Core<T, E, P, F> {
         }
     }
 
-    /// The same for a derived promise, whose one source has delivered and needs not be left.
-    pub(crate) fn deliver_derived(&self, delivery: Delivery<T, E>) {
-        match delivery {
-            Delivery::Outcome(outcome) => {
-                let settled = self.with(|shared| {
-                    shared.links.clear();
-                    shared.settle(outcome)
-                });
-                self.after_settle(settled, Caller::Library);
-            }
-            Delivery::Broken(broken) => {
-                self.break_with(broken, Caller::Library);
-            }
+    /// The same for a derived promise, whose one source has delivered and needs not be left, on behalf of its one producer.
+    #[inline]
+    pub(crate) fn finish(self, delivery: Delivery<T, E>) {
+        let Delivery::Outcome(outcome) = delivery else { return self.finish_rarely(delivery) };
+        let mut loan = Some(outcome);
+        let (source, step) = self.with(|shared| {
+            let source = shared.forget_source();
+            let step = shared.settle(true, &mut loan);
+            // Settled by whoever it was, it is not abandoned.
+            let disposes = shared.drop_producer();
+            (
+                source,
+                if disposes && matches!(step, Some(Step::Rest)) { Some(shared.claim(true, &mut None)) } else { step },
+            )
+        });
+        drop(source);
+        match step {
+            Some(Step::Rest) => {}
+            Some(_) => trampoline::defer(Job::Work(self.0.into_work())),
+            None => trampoline::scrap(Caller::Library, loan),
         }
+    }
+
+    #[inline(never)]
+    fn finish_rarely(self, delivery: Delivery<T, E>) {
+        self.deliver(delivery, Caller::Library);
+        self.drop_producer();
     }
 
     pub(crate) fn notify(&self, report: P, caller: Caller) -> bool {
@@ -173,12 +274,12 @@ impl<T, E, P, F: Flavor> Core<T, E, P, F> {
     }
 
     fn report(&self, event: Event<P, F>, caller: Caller) -> bool {
-        match self.with(|shared| shared.report(event)) {
-            Ok((action, replaced)) => {
+        match self.with(|shared| shared.report(event, caller == Caller::Library)) {
+            Ok((step, replaced)) => {
                 if std::mem::needs_drop::<P>() && replaced.is_some() {
                     trampoline::scrap(Caller::Quiet, replaced);
                 }
-                self.perform(action, caller);
+                self.perform(step, caller);
                 true
             }
             Err(late) => {
@@ -189,19 +290,86 @@ impl<T, E, P, F: Flavor> Core<T, E, P, F> {
     }
 
     pub(crate) fn add_producer(&self) {
-        self.with(|shared| shared.producers += 1);
+        self.with(|shared| shared.add_producer());
     }
 
-    pub(crate) fn drop_producer(&self) {
-        let action = self.with(|shared| shared.drop_producer());
-        self.perform(action, Caller::Quiet);
+    #[inline]
+    fn drop_producer(mut self) {
+        if self.end_alone() {
+            return;
+        }
+        if self.with(|shared| shared.drop_producer()) {
+            self.abandon();
+        }
+    }
+
+    /// Ends the only reference, if that leaves no more to do than to drop the outcome.
+    #[inline]
+    fn end_alone(&mut self) -> bool {
+        let Some(shared) = self.0.alone() else { return false };
+        if !shared.ends_simply() {
+            return false;
+        }
+        match shared.take_outcome() {
+            Some(Ok(value)) => trampoline::scrap(Caller::Quiet, value),
+            Some(Err(error)) => trampoline::scrap(Caller::Quiet, error),
+            None => {}
+        }
+        true
+    }
+
+    #[inline(never)]
+    fn abandon(&self) {
+        let mut loan = None;
+        let step = self.with(|shared| shared.abandon(&mut loan));
+        self.perform_with(step, loan, Caller::Quiet);
     }
 
     // What both ends register.
 
-    pub(crate) fn observe(&self, observer: Observer<T, E, F>) {
-        let action = self.with(|shared| shared.observe(observer));
-        self.perform(action, Caller::User);
+    /// Registers an observer or a canceler.
+    // Inlined, so that the entry is made in its place.
+    #[inline(always)]
+    pub(crate) fn observe(&self, entry: Entry<T, E, P, F>) {
+        let mut shared = self.0.visit();
+        if entry.kind() == Kind::Observer {
+            if shared.registers_simply() {
+                return shared.register_simply(entry);
+            }
+            if let Some(outcome) = shared.lend_simply() {
+                drop(shared);
+                return self.show(entry, outcome, Caller::User);
+            }
+        }
+        drop(shared);
+        self.observe_fully(entry);
+    }
+
+    #[inline(never)]
+    fn observe_fully(&self, entry: Entry<T, E, P, F>) {
+        let mut loan = None;
+        let step = self.with(|shared| shared.register(entry, &mut loan));
+        self.perform_with(step, loan, Caller::User);
+    }
+
+    /// Shows the outcome, which is on loan, to the one observer.
+    #[inline(never)]
+    fn show(&self, observer: Entry<T, E, P, F>, outcome: Result<T, E>, caller: Caller) {
+        let Some(frame) = Frame::open(caller) else {
+            return self.postpone(Step::Show(observer), Some(outcome), caller);
+        };
+        trampoline::guard(|| observer.look(&outcome));
+        let mut shared = self.0.visit();
+        if shared.gives_back_simply() {
+            shared.give_back_simply(outcome);
+            drop(shared);
+        } else {
+            let mut loan = Some(outcome);
+            let step = shared.resume(&mut loan);
+            drop(shared);
+            lend::proceed(&self.0, step, loan);
+        }
+        frame.close();
     }
 
     pub(crate) fn listen(&self, listener: F::Listener<P>) {
@@ -210,81 +378,81 @@ impl<T, E, P, F: Flavor> Core<T, E, P, F> {
 
     /// Registers a listener of the library's own, which goes once `follower` is gone and room is needed.
     pub(crate) fn relay(&self, listener: F::Listener<P>, follower: Weak<dyn Any + Send + Sync>) {
-        let useless = self.with(|shared| shared.reports.as_mut().map(|reports| reports.thin_out()));
+        let useless = self.with(|shared| shared.thin_out());
         trampoline::scrap(Caller::Quiet, useless);
         self.report(Event::Listen(Listener::relay(listener, follower)), Caller::User);
-    }
-
-    pub(crate) fn on_cancel(&self, canceler: F::Canceler) {
-        let action = self.with(|shared| shared.on_cancel(canceler));
-        self.perform(action, Caller::User);
     }
 
     // What consumers do.
 
     pub(crate) fn cancel(&self) -> bool {
-        let action = self.with(|shared| shared.cancel());
-        self.perform(action.unwrap_or(Action::Rest), Caller::User);
-        action.is_some()
+        self.break_by(BrokenKind::Canceled, Caller::User)
     }
 
-    /// Registers a continuation, which takes over a right, on behalf of the promise `target`, which is made for it and known to
-    /// nobody yet.
-    pub(crate) fn consume<U, E2, P2>(&self, continuation: F::Continuation<Delivery<T, E>>, target: &Core<U, E2, P2, F>)
-    where
-        F: Accepts<Shared<T, E, P, F>>,
-    {
-        let (key, action) = self.with(|shared| shared.consume(continuation));
-        // Before the continuation can run: what it makes the target follow comes after.
-        target.with(|shared| shared.links.push(self.link(key, false)));
-        self.perform(action, Caller::User);
-    }
-
-    /// Registers a continuation of the library's own, which takes over a right.
-    pub(crate) fn subscribe(&self, continuation: F::Continuation<Delivery<T, E>>) -> Key {
-        let (key, action) = self.with(|shared| shared.consume(continuation));
-        self.perform(action, Caller::Library);
+    /// Registers a continuation, which takes over a right.
+    #[inline]
+    pub(crate) fn consume(&self, continuation: Entry<T, E, P, F>, caller: Caller) -> Key {
+        let mut loan = None;
+        let (key, step) = self.with(|shared| shared.consume(continuation, caller == Caller::Library, &mut loan));
+        self.perform_with(step, loan, caller);
         key
     }
 
     /// Exercises a right if the outcome is here. `None` if it is not: the right remains.
     ///
     /// It is for continuations: one that has a home gives them nothing elsewhere.
-    pub(crate) fn try_take(&self) -> Option<Delivery<T, E>> {
-        let take = |shared: &mut Shared<T, E, P, F>| match shared.home {
-            Some(_) => (Take::Wait, Action::Rest),
-            None => shared.take(),
-        };
-        Some(match self.take_by(take)? {
+    pub(crate) fn try_take(&mut self) -> Option<Delivery<T, E>> {
+        if let Some(outcome) = self.take_alone() {
+            return Some(Delivery::Outcome(outcome));
+        }
+        if self.with(|shared| shared.has_home()) {
+            return None;
+        }
+        Some(match self.take()? {
             Ok(outcome) => Delivery::Outcome(outcome),
             Err(Lost::Spoiled(broken)) => Delivery::Broken(broken),
             Err(Lost::Panicked(payload)) => Delivery::Broken(panicked(payload, self.origin())),
         })
     }
 
-    fn take_by(
-        &self,
-        take: impl FnOnce(&mut Shared<T, E, P, F>) -> (Take<T, E>, Action),
-    ) -> Option<Result<Result<T, E>, Lost>> {
-        let (taken, action) = self.with(take);
-        self.perform(action, Caller::Quiet);
-        match taken {
+    /// Takes the outcome, if it is here and this is the only reference: then nobody else has to be told.
+    #[inline]
+    pub(crate) fn take_alone(&mut self) -> Option<Result<T, E>> {
+        self.0.alone().and_then(Shared::take_alone)
+    }
+
+    fn take(&self) -> Option<Result<Result<T, E>, Lost>> {
+        let mut loan = None;
+        match self.with(|shared| shared.take(&mut loan)) {
             Take::Wait => None,
-            Take::Owned(outcome) => Some(Ok(outcome)),
-            Take::Spoiled(broken) => Some(Err(Lost::Spoiled(broken))),
-            Take::Lent(outcome, clone) => {
-                let cloned = diagnostics::guard(|| clone(&outcome));
-                let action = self.with(|shared| shared.give_back(outcome, 1));
-                self.perform(action, Caller::Quiet);
-                Some(cloned.map_err(Lost::Panicked))
+            Take::Owned => loan.map(Ok),
+            taken => Some(self.take_rare(taken, loan)),
+        }
+    }
+
+    #[inline(never)]
+    fn take_rare(&self, taken: Take<T, E>, mut loan: Loan<T, E>) -> Result<Result<T, E>, Lost> {
+        match (taken, &loan) {
+            (Take::Lent(clone), Some(outcome)) => {
+                let cloned = diagnostics::guard(|| clone(outcome));
+                let step = self.with(|shared| shared.give_back(1, &mut loan));
+                self.perform_with(step, loan, Caller::Quiet);
+                cloned.map_err(Lost::Panicked)
             }
+            (Take::Last, Some(_)) => {
+                let step = self.with(|shared| shared.give_back(1, &mut None));
+                self.perform(step, Caller::Quiet);
+                Ok(loan.expect("the outcome is on loan"))
+            }
+            (Take::Spoiled(broken), _) => Err(Lost::Spoiled(broken)),
+            _ => unreachable!("what was taken is somewhere else"),
         }
     }
 
     /// Polls on behalf of one promise, which is parked under `key`. When it is ready, the right is used up.
     pub(crate) fn poll(&self, key: &mut Key, cx: &mut Context<'_>) -> Poll<Result<Result<T, E>, Lost>> {
         loop {
-            if let Some(taken) = self.take_by(Shared::take) {
+            if let Some(taken) = self.take() {
                 return Poll::Ready(taken);
             }
             if *key != Key::DANGLING {
@@ -295,7 +463,7 @@ impl<T, E, P, F: Flavor> Core<T, E, P, F> {
                 }
             }
             let waker = cx.waker().clone();
-            // Out of the lock comes what is dropped here: the waker that was replaced, or the new one if the outcome has come.
+            // Out of the visit comes what is dropped here: the waker that was replaced, or the new one if the outcome has come.
             let parked = self.with(|shared| shared.park(key, waker).map(|replaced| (replaced, shared.origin)));
             if let Ok((_replaced, origin)) = parked {
                 awaited::note(self.address(), origin);
@@ -306,43 +474,62 @@ impl<T, E, P, F: Flavor> Core<T, E, P, F> {
 
     /// Whether this very thread lends the outcome, and could wait for itself only.
     pub(crate) fn is_lent_here(&self) -> bool {
-        self.with(|shared| shared.lender == Some(trampoline::this_thread()))
+        self.with(|shared| shared.lender == trampoline::this_thread())
     }
 
     /// Shows the outcome, or `None` while it is pending, lent or gone.
     pub(crate) fn peek<R>(&self, look: impl FnOnce(Option<&Result<T, E>>) -> R) -> R {
-        let Some(outcome) = self.with(|shared| shared.lend()) else { return look(None) };
-        let seen = diagnostics::guard(|| look(Some(&outcome)));
-        let action = self.with(|shared| shared.give_back(outcome, 0));
-        self.perform(action, Caller::Quiet);
+        let mut loan = None;
+        if !self.with(|shared| shared.lend(&mut loan)) {
+            return look(None);
+        }
+        let seen = diagnostics::guard(|| look(loan.as_ref()));
+        let step = self.with(|shared| shared.give_back(0, &mut loan));
+        self.perform_with(step, loan, Caller::Quiet);
         seen.unwrap_or_else(|payload| std::panic::resume_unwind(payload))
     }
 
     /// One more promise. The function is what the outcome will be cloned with.
     pub(crate) fn add_right(&self, clone: fn(&Result<T, E>) -> Result<T, E>) {
-        self.with(|shared| {
-            shared.rights += 1;
-            shared.clone = Some(clone);
-        });
+        self.with(|shared| shared.add_right(clone));
     }
 
-    /// One promise less, without taking the outcome. With `cancel`, the producer is told if it was the last.
-    pub(crate) fn release(&self, key: Key, cancel: bool) {
+    /// One promise less, without taking the outcome.
+    #[inline]
+    pub(crate) fn release(&mut self, key: Key) {
+        if self.end_alone() {
+            return;
+        }
+        let mut shared = self.0.visit();
+        if key == Key::DANGLING && shared.releases_simply() {
+            shared.rights -= 1;
+            return;
+        }
+        drop(shared);
+        self.release_fully(key, false);
+    }
+
+    /// The same. With `cancel`, the producer is told by a cancel if it was the last one.
+    #[inline(never)]
+    pub(crate) fn release_fully(&self, key: Key, cancel: bool) {
         if key != Key::DANGLING {
             awaited::forget(self.address());
         }
-        let (waker, action) = self.with(|shared| shared.release(key, cancel));
-        self.perform(action, if cancel { Caller::Library } else { Caller::Quiet });
-        if waker.is_some() {
-            trampoline::scrap(Caller::Quiet, waker);
+        let mut loan = None;
+        let (consumer, step) = self.with(|shared| shared.release(key, cancel, cancel, &mut loan));
+        self.perform_with(step, loan, if cancel { Caller::Library } else { Caller::Quiet });
+        if consumer.is_some() {
+            trampoline::scrap(Caller::Quiet, consumer);
         }
     }
 
     /// Takes the waker of a promise back that will not be polled again.
     pub(crate) fn unpark(&self, key: Key) {
         awaited::forget(self.address());
-        let waker = self.with(|shared| shared.consumers.remove(key));
-        trampoline::scrap(Caller::Quiet, waker);
+        let consumer = self.with(|shared| shared.unpark(key));
+        if consumer.is_some() {
+            trampoline::scrap(Caller::Quiet, consumer);
+        }
     }
 
     // What followers do.
@@ -357,118 +544,71 @@ impl<T, E, P, F: Flavor> Core<T, E, P, F> {
     where
         F: Accepts<Shared<T, E, P, F>>,
     {
-        Link { source: self.downgrade(), key, private, claims: true }
+        Link { source: self.source(), key, private, claims: true }
     }
 
-    /// This promise for those who must not keep it.
-    pub(crate) fn downgrade(&self) -> F::WeakSource
+    #[inline]
+    pub(crate) fn source(&self) -> Source<F>
     where
         F: Accepts<Shared<T, E, P, F>>,
     {
-        <F as Accepts<Shared<T, E, P, F>>>::source(&self.0)
+        <F as Accepts<Shared<T, E, P, F>>>::source(self.0.clone())
+    }
+
+    /// Registers the continuation of a derived promise, which was made by [`pair_from`](Core::pair_from) and is known to nobody yet.
+    #[inline]
+    pub(crate) fn lead<U, E2, P2>(&self, target: &Core<U, E2, P2, F>, continuation: Entry<T, E, P, F>) {
+        let mut loan = None;
+        let (key, step) = self.with(|shared| shared.consume(continuation, false, &mut loan));
+        if key != Key::FIRST {
+            target.with(|shared| shared.correct_source(key));
+        }
+        self.perform_with(step, loan, Caller::User);
     }
 
     /// The one source of a derived promise has delivered, and needs not be left.
     pub(crate) fn forget_source(&self) {
-        self.with(|shared| shared.links.clear());
+        let source = self.with(|shared| shared.forget_source());
+        drop(source);
     }
 
     /// Notes what this promise follows, so that a cancel gets there.
     pub(crate) fn follow(&self, links: Links<F>) {
-        let (action, links, cancel) = self.with(|shared| shared.follow(links));
-        self.perform(action, Caller::Library);
+        let (step, links, cancel) = self.with(|shared| shared.follow(links));
+        self.perform(step, Caller::Library);
         unfollow(links, cancel);
     }
 
-    /// Notes that this promise takes its outcome from the source of `link`, and rejects it with kind `Cycle` if that source waits
-    /// for it.
-    ///
-    /// The link is in place before the ring is looked for: of two threads that close a ring together, the later one finds it.
-    pub(crate) fn adopt(&self, link: Link<F>, caller: Caller) {
-        let source = link.source.clone();
-        self.follow(smallvec![link]);
-        self.break_ring(source, caller);
-    }
-
-    /// Rejects this promise with kind `Cycle` if `source`, which it has been noted to follow, waits for it.
-    pub(crate) fn break_ring(&self, source: F::WeakSource, caller: Caller) {
-        if self.with(|shared| shared.is_followed()) && self.is_upstream_of(source) {
-            self.break_by(BrokenKind::Cycle, caller);
-        }
-    }
-
-    /// Whether `source` waits for this promise, however indirectly.
-    ///
-    /// Looks up from the source and down from here by turns, whichever has cost less so far, and ends with the first that comes to an
-    /// end: linking a chain costs as much as the shorter part of it, in whatever order that happens.
-    fn is_upstream_of(&self, source: F::WeakSource) -> bool {
-        let Some(source) = F::upgrade(&source) else { return false };
-        let (here, there) = (self.node(), source);
-        let mut down = Search::from(&here, &there);
-        let mut up = Search::from(&there, &here);
-        loop {
-            let found = if up.cost <= down.cost {
-                up.step(|node| node.upstream().iter().filter_map(F::upgrade).collect())
-            } else {
-                down.step(|node| node.downstream())
-            };
-            if let Some(found) = found {
-                return found;
-            }
-        }
-    }
-
     /// This promise as one that others wait for.
-    pub(crate) fn node(&self) -> F::Source {
-        F::node(&self.0)
+    pub(crate) fn node(&self) -> Node<F> {
+        self.0.clone().into_node()
+    }
+}
+
+/// The end of a producer.
+impl<T, E, P, F: Flavor> End for Core<T, E, P, F> {
+    #[inline]
+    fn end(self) {
+        self.drop_producer();
     }
 }
 
 /// Has the machine of a promise go on here, which is its home.
-pub(crate) fn arrive<F: Flavor>(promise: F::Source) {
-    trampoline::run(Caller::Home, Job::Call(Box::new(move || promise.arrive())));
-}
-
-/// A search for one promise among those that others wait for.
-struct Search<S> {
-    goal: *const (),
-    ahead: Vec<S>,
-    /// What was seen, by address. It is held, too: an address that is free can be somebody else's.
-    seen: HashMap<*const (), S>,
-    cost: usize,
-}
-
-impl<S: Clone + Deref> Search<S> {
-    fn from(start: &S, goal: &S) -> Self {
-        Search { goal: address(goal), ahead: vec![start.clone()], seen: HashMap::new(), cost: 0 }
-    }
-
-    /// Looks at one more. Tells whether the goal was found, once that is known.
-    fn step(&mut self, next: impl FnOnce(&S::Target) -> Vec<S>) -> Option<bool> {
-        let Some(node) = self.ahead.pop() else { return Some(false) };
-        let address = address(&node);
-        if address == self.goal {
-            return Some(true);
+pub(crate) fn arrive<F: Flavor>(promise: Node<F>) {
+    match Frame::open(Caller::Home) {
+        Some(frame) => {
+            promise.arrive();
+            frame.close();
         }
-        if !self.seen.contains_key(&address) {
-            self.ahead.extend(next(&node));
-            self.seen.insert(address, node);
-        }
-        self.cost = self.seen.len() + self.ahead.len();
-        None
+        None => trampoline::postpone(Caller::Home, Job::Call(Box::new(move || promise.arrive()))),
     }
-}
-
-/// What tells one promise from all others that live.
-fn address<S: Deref>(pointer: &S) -> *const () {
-    std::ptr::from_ref(pointer.deref()).cast()
 }
 
 impl<T, E, F: Flavor> Core<T, E, Progress, F> {
     /// Queues a report of the library's own. An aggregate calls it under its own lock, so that reports from many threads keep their
     /// order; nothing foreign runs before [`perform`](Core::perform).
-    pub(crate) fn queue_report(&self, report: Progress) -> Action {
-        self.with(|shared| shared.report(Event::Notify(report))).map_or(Action::Rest, |(action, _)| action)
+    pub(crate) fn queue_report(&self, report: Progress) -> Step<T, E, Progress, F> {
+        self.with(|shared| shared.report(Event::Notify(report), true)).map_or(Step::Rest, |(step, _)| step)
     }
 }
 
@@ -493,8 +633,10 @@ impl Lost {
 impl<T, E, P, F: Flavor> Core<T, E, P, F> {
     /// The text for `Debug` of either end: it asks nothing of `T` and `E`, and is safe in a callback.
     pub(crate) fn describe(&self, name: &str, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (state, producers, rights, observers, origin) =
-            self.with(|shared| (shared.state, shared.producers, shared.rights, shared.observers.len(), shared.origin));
+        let (state, producers, rights, observers, origin) = self.with(|shared| {
+            let observers = shared.observers();
+            (shared.state(), shared.producers, shared.rights, observers, shared.origin)
+        });
         f.debug_struct(name)
             .field("state", &state)
             .field("deferreds", &producers)

@@ -8,26 +8,27 @@
 //! be woken, say, it lends there.
 
 use std::mem;
-use std::num::NonZeroUsize;
 
 use super::flavor::Flavor;
-use super::lend::{Loan, Step};
-use super::state::{Action, Consumer, Shared, State};
-use crate::trampoline;
+use super::handle::Core;
+use super::lend::{Loans, Task};
+use super::raw::Kind;
+use super::state::{Shared, Step};
+use super::trampoline;
 
 /// In the lender's place: there is work, which is waiting to be taken up at home. It names no thread.
-pub(super) const HOME: NonZeroUsize = NonZeroUsize::MAX;
+pub(super) const HOME: u32 = u32::MAX;
 
-/// The way home of one promise: has [`arrive`](super::arrive) called there, or here and now if nobody is there any more.
-pub(crate) struct Home(Box<dyn Fn() + Send + Sync>);
+/// The way home of a promise: has [`arrive`](super::arrive) called there, or here and now if nobody is there any more.
+pub(crate) struct Home<T: 'static, E: 'static, P: 'static, F: Flavor>(Box<dyn Fn(&Core<T, E, P, F>) + Send + Sync>);
 
-impl Home {
-    pub(crate) fn new(send: impl Fn() + Send + Sync + 'static) -> Self {
+impl<T, E, P, F: Flavor> Home<T, E, P, F> {
+    pub(crate) fn new(send: impl Fn(&Core<T, E, P, F>) + Send + Sync + 'static) -> Self {
         Home(Box::new(send))
     }
 
-    pub(super) fn send(&self) {
-        (self.0)();
+    pub(super) fn send(&self, promise: &Core<T, E, P, F>) {
+        (self.0)(promise);
     }
 }
 
@@ -43,54 +44,66 @@ pub(super) enum Place {
 
 impl<T: 'static, E: 'static, P: 'static, F: Flavor> Shared<T, E, P, F> {
     pub(super) fn is_lent(&self) -> bool {
-        self.lender.is_some_and(|lender| lender != HOME)
+        self.lender != 0 && self.lender != HOME
+    }
+
+    pub(super) fn has_home(&self) -> bool {
+        self.many().is_some_and(|extra| extra.home.is_some())
     }
 
     /// Whether there is something to do that runs at home alone, in case there is one.
     fn is_bound(&self) -> bool {
-        let reports = self.reports.as_ref().is_some_and(|reports| reports.has_events());
-        let continuations = || self.consumers.iter().any(|consumer| matches!(consumer, Consumer::Continuation { .. }));
-        reports || (self.state != State::Pending && (!self.observers.is_empty() || continuations()))
+        let Some(extra) = self.many() else { return false };
+        let continuations = || extra.consumers.iter().any(|consumer| consumer.entry.kind() == Kind::Continuation);
+        extra.has_events() || (!self.is_pending() && (!extra.observers.is_empty() || continuations()))
     }
 
     /// Whether the outcome waits for what is to be done at home.
     pub(super) fn awaits_home(&self) -> bool {
-        self.lender == Some(HOME) && self.is_bound()
+        self.lender == HOME && self.is_bound()
     }
 
     /// The word is at home, or somebody came without. Makes the caller the lender, if there is work that nobody else is at.
-    pub(super) fn arrive(&mut self) -> Action {
-        self.sent = false;
-        if self.is_lent() {
-            return Action::Rest;
+    pub(super) fn arrive(&mut self) -> Step<T, E, P, F> {
+        if let Some(extra) = self.many_mut() {
+            extra.sent = false;
         }
-        self.lender = self.has_work().then(trampoline::this_thread);
-        if self.lender.is_some() { Action::Run } else { Action::Rest }
+        if self.is_lent() {
+            return Step::Rest;
+        }
+        if !self.has_work() {
+            self.lender = 0;
+            return Step::Rest;
+        }
+        self.lender = trampoline::this_thread();
+        Step::Run
     }
 
-    /// The next step of a machine that is not at home. `None` if it is, or if nothing has to be done there, and it lends.
-    pub(super) fn advance_away(&mut self, loan: &mut Loan<T, E, P, F>) -> Option<Step<T, E, P, F>> {
-        if loan.place == Place::Home {
+    /// The next task of a machine that is not at home. `None` if it is, or if nothing has to be done there, and it lends.
+    pub(super) fn advance_away(&mut self, loans: &mut Loans<T, E, P, F>) -> Option<Task<T, E, P, F>> {
+        if loans.place == Place::Home || !self.has_home() {
             return None;
         }
-        let home = self.home.as_ref()?;
-        let (bound, free) = (self.is_bound(), loan.place == Place::Abroad || !self.is_lent());
+        let (bound, free) = (self.is_bound(), loans.place == Place::Abroad || !self.is_lent());
         if bound && free {
-            (self.lender, loan.place) = (Some(HOME), Place::Away);
-            if !mem::replace(&mut self.sent, true) {
-                return Some(Step::Send(home.clone()));
+            (self.lender, loans.place) = (HOME, Place::Away);
+            let extra = self.extra();
+            if !mem::replace(&mut extra.sent, true) {
+                return extra.home.clone().map(Task::Send);
             }
         }
-        if self.canceled && !self.cancelers.is_empty() {
-            return Some(Step::Cancel(mem::take(&mut self.cancelers)));
+        let canceled = self.is_canceled();
+        let extra = self.extra();
+        if canceled && !extra.cancelers.is_empty() {
+            return Some(Task::Cancel(mem::take(&mut extra.cancelers)));
         }
-        if self.canceled && !self.links.is_empty() {
-            return Some(Step::Unfollow(mem::take(&mut self.links), true));
+        if canceled && !extra.links.is_empty() {
+            return Some(Task::Unfollow(mem::take(&mut extra.links), true));
         }
         if bound || !free {
-            return Some(Step::Finish);
+            return Some(Task::Finish);
         }
-        (self.lender, loan.place) = (Some(trampoline::this_thread()), Place::Abroad);
+        (self.lender, loans.place) = (trampoline::this_thread(), Place::Abroad);
         None
     }
 }

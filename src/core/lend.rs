@@ -1,7 +1,8 @@
 //! The lender's side: takes the outcome, serves everybody who came, and gives it back.
 //!
-//! [`Shared::advance`] decides, under the lock, what comes next; [`serve`] does it, with the lock released. All that the lender
-//! holds meanwhile is in its [`Loan`].
+//! [`proceed`] does what a transition left to its caller. With one callback or consumer that is all. If there are more,
+//! [`Shared::advance`] decides, inside, what comes next, and [`serve`] does it, outside. What the lender holds meanwhile is in its
+//! [`Loans`].
 
 use std::mem;
 use std::sync::Arc;
@@ -9,21 +10,58 @@ use std::task::Waker;
 
 use smallvec::SmallVec;
 
-use super::flavor::{self, Flavor};
+use super::extra::{Consumer, Link, Links};
+use super::flavor::Flavor;
+use super::handle::Core;
 use super::home::{Home, Place};
-use super::lock::Lock;
 use super::node::{Machine, Parked, Sources};
 use super::progress::{Event, Listeners, Reports};
-use super::state::{
-    Action, Cancelers, CloneFn, Consumer, Delivery, Link, Links, Observer, Observers, Outcome, Shared, State,
-};
+use super::raw::{Node, Ptr, Source};
+use super::state::{CloneFn, Delivery, Entry, Loan, Shared, Slot, Step};
+use super::trampoline::{self, Job};
 use crate::broken::Broken;
 use crate::diagnostics;
 use crate::list::Key;
-use crate::trampoline::{self, Job};
+
+/// Does what a transition left to do, until nothing is left. Foreign code runs here, each piece of it guarded.
+#[inline]
+pub(super) fn proceed<T, E, P, F: Flavor>(
+    ptr: &Ptr<Shared<T, E, P, F>>,
+    mut step: Step<T, E, P, F>,
+    mut loan: Loan<T, E>,
+) {
+    loop {
+        match step {
+            Step::Show(observer) => {
+                if let Some(outcome) = &loan {
+                    guard(|| observer.look(outcome));
+                }
+            }
+            Step::Rest => return,
+            Step::Wake(waker) => return guard(|| waker.wake()),
+            Step::Scrap(entry) => return scrap(entry),
+            Step::Deliver(continuation) => {
+                if let Some(outcome) = loan {
+                    guard(|| continuation.deliver(Delivery::Outcome(outcome)));
+                }
+                return;
+            }
+            Step::Spoil(continuation, broken) => return guard(|| continuation.deliver(Delivery::Broken(broken))),
+            Step::Disclaim(source, key) => return source.node().disclaim(key),
+            Step::Dispose => return scrap(loan),
+            Step::Convert(broken, convert) => {
+                let slot = make_error(broken, convert);
+                ptr.with(|shared| shared.slot = slot);
+            }
+            Step::Leave(source, key, cancel) => source.node().withdraw(key, cancel),
+            Step::Run => return run_many(ptr, loan, Place::Away),
+        }
+        step = ptr.with(|shared| shared.resume(&mut loan));
+    }
+}
 
 /// What the lender has out of the promise, and for whom.
-pub(super) struct Loan<T: 'static, E: 'static, P: 'static, F: Flavor> {
+pub(super) struct Loans<T: 'static, E: 'static, P: 'static, F: Flavor> {
     /// Where it is, in case the promise has a home.
     pub(super) place: Place,
     outcome: Option<Result<T, E>>,
@@ -31,77 +69,80 @@ pub(super) struct Loan<T: 'static, E: 'static, P: 'static, F: Flavor> {
     listeners: Listeners<P, F>,
     /// Those to be served once the outcome is back in its place.
     wakers: SmallVec<[Waker; 1]>,
-    continuations: SmallVec<[(F::Continuation<Delivery<T, E>>, Delivery<T, E>); 1]>,
+    continuations: SmallVec<[(Entry<T, E, P, F>, Delivery<T, E>); 1]>,
 }
 
 /// One thing for the lender to do.
-pub(super) enum Step<T: 'static, E: 'static, P: 'static, F: Flavor> {
+pub(super) enum Task<T: 'static, E: 'static, P: 'static, F: Flavor> {
     /// Tell the listeners, which are on loan with the last report.
     Report(Event<P, F>),
     /// Run the callbacks of a cancel.
-    Cancel(Cancelers<F>),
+    Cancel(Vec<Entry<T, E, P, F>>),
     /// Leave the consumers of what this promise followed.
     Unfollow(Links<F>, bool),
     /// Tell the sources that no cancel will come from here.
-    Disclaim(SmallVec<[(F::WeakSource, Key); 1]>),
-    /// Drop what can no longer run.
-    Scrap(Cancelers<F>, Listeners<P, F>, Observers<T, E, F>),
+    Disclaim(SmallVec<[(Source<F>, Key); 1]>),
+    /// Drop what can no longer run: cancelers or observers, and listeners.
+    Scrap(Vec<Entry<T, E, P, F>>, Listeners<P, F>),
     /// Make the error of a rejection by the library.
     Convert(Broken, fn(Broken) -> E),
     /// Show the outcome, which is on loan.
-    Observe(Observers<T, E, F>),
+    Observe(Vec<Entry<T, E, P, F>>),
     /// Clone the outcome, which is on loan, for one of several consumers.
-    Clone(F::Continuation<Delivery<T, E>>, CloneFn<T, E>, &'static std::panic::Location<'static>),
+    Clone(Entry<T, E, P, F>, CloneFn<T, E>, &'static std::panic::Location<'static>),
     /// Drop what nobody can ask for any more.
-    Dispose(Option<Result<T, E>>, Option<Box<Reports<P, F>>>),
+    Dispose(Option<Result<T, E>>, Option<Reports<P, F>>),
     /// Send word home that there is something to do.
-    Send(Arc<Home>),
+    Send(Arc<Home<T, E, P, F>>),
     /// The loan has ended.
     Finish,
 }
 
 impl<T: 'static, E: 'static, P: 'static, F: Flavor> Shared<T, E, P, F> {
-    /// Takes back what the last step has borrowed where that must be, and decides on the next one.
-    fn advance(&mut self, loan: &mut Loan<T, E, P, F>) -> Step<T, E, P, F> {
-        if let Some(step) = self.advance_away(loan) {
-            return step;
+    /// Takes back what the last task has borrowed where that must be, and decides on the next one.
+    fn advance(&mut self, loan: &mut Loans<T, E, P, F>) -> Task<T, E, P, F> {
+        if let Some(task) = self.advance_away(loan) {
+            return task;
         }
-        if let Some(step) = self.advance_reports(loan) {
-            return step;
+        if let Some(task) = self.advance_reports(loan) {
+            return task;
         }
-        if self.state == State::Pending {
+        if self.is_pending() {
             return self.advance_pending(loan);
         }
-        if !self.cancelers.is_empty() && self.canceled {
-            return Step::Cancel(mem::take(&mut self.cancelers));
+        let (canceled, by_cancel) = (self.is_canceled(), self.leaves_by_cancel());
+        let extra = self.extra();
+        if canceled && !extra.cancelers.is_empty() {
+            return Task::Cancel(mem::take(&mut extra.cancelers));
         }
-        if !self.links.is_empty() {
-            return Step::Unfollow(mem::take(&mut self.links), self.canceled || self.aggregate);
+        if !extra.links.is_empty() {
+            return Task::Unfollow(mem::take(&mut extra.links), by_cancel);
         }
-        let listeners = self.reports.as_mut().map(|reports| mem::take(&mut reports.listeners)).unwrap_or_default();
-        if !self.cancelers.is_empty() || !listeners.is_empty() {
-            return Step::Scrap(mem::take(&mut self.cancelers), listeners, SmallVec::new());
+        let listeners = extra.reports.as_mut().map(|reports| mem::take(&mut reports.listeners)).unwrap_or_default();
+        if !extra.cancelers.is_empty() || !listeners.is_empty() {
+            return Task::Scrap(mem::take(&mut extra.cancelers), listeners);
         }
         self.advance_outcome(loan)
     }
 
-    fn advance_pending(&mut self, loan: &mut Loan<T, E, P, F>) -> Step<T, E, P, F> {
+    fn advance_pending(&mut self, loan: &mut Loans<T, E, P, F>) -> Task<T, E, P, F> {
         if self.is_idle_aggregate() {
-            return Step::Unfollow(mem::take(&mut self.links), false);
+            return Task::Unfollow(mem::take(&mut self.extra().links), false);
         }
         if self.can_be_canceled() {
             return self.finish(loan);
         }
-        if !self.cancelers.is_empty() {
-            return Step::Scrap(mem::take(&mut self.cancelers), SmallVec::new(), SmallVec::new());
+        let extra = self.extra();
+        if !extra.cancelers.is_empty() {
+            return Task::Scrap(mem::take(&mut extra.cancelers), SmallVec::new());
         }
         let sources = self.disclaim_sources();
-        if sources.is_empty() { self.finish(loan) } else { Step::Disclaim(sources) }
+        if sources.is_empty() { self.finish(loan) } else { Task::Disclaim(sources) }
     }
 
     /// Reports come first: what was notified before the settle is told before it.
-    fn advance_reports(&mut self, loan: &mut Loan<T, E, P, F>) -> Option<Step<T, E, P, F>> {
-        let reports = self.reports.as_mut()?;
+    fn advance_reports(&mut self, loan: &mut Loans<T, E, P, F>) -> Option<Task<T, E, P, F>> {
+        let reports = self.extra().reports.as_mut()?;
         if loan.last.is_some() {
             reports.last = loan.last.take();
         }
@@ -114,131 +155,83 @@ impl<T: 'static, E: 'static, P: 'static, F: Flavor> Shared<T, E, P, F> {
         reports.lent = !reports.listeners.is_empty() || matches!(event, Event::Listen(_));
         loan.last = reports.last.take();
         loan.listeners = mem::take(&mut reports.listeners);
-        Some(Step::Report(event))
+        Some(Task::Report(event))
     }
 
-    fn advance_outcome(&mut self, loan: &mut Loan<T, E, P, F>) -> Step<T, E, P, F> {
-        if loan.outcome.is_none() && (self.rights > 0 || !self.observers.is_empty() || self.is_deserted()) {
-            match mem::replace(&mut self.outcome, Outcome::Absent) {
-                Outcome::Present(outcome) => loan.outcome = Some(outcome),
-                Outcome::Broken(broken) if self.rights > 0 || !self.observers.is_empty() => {
-                    return Step::Convert(broken, self.broken);
-                }
-                other => self.outcome = other,
+    fn advance_outcome(&mut self, loan: &mut Loans<T, E, P, F>) -> Task<T, E, P, F> {
+        let observed = !self.extra().observers.is_empty();
+        if loan.outcome.is_none() && (self.rights > 0 || observed || self.is_deserted()) {
+            match mem::replace(&mut self.slot, Slot::Empty) {
+                Slot::Present(outcome) => loan.outcome = Some(outcome),
+                Slot::Broken(broken) if self.rights > 0 || observed => return Task::Convert(broken, self.broken),
+                other => self.slot = other,
             }
         }
-        if !self.observers.is_empty() {
-            let observers = mem::take(&mut self.observers);
+        if observed {
+            let observers = mem::take(&mut self.extra().observers);
             if loan.outcome.is_some() {
-                return Step::Observe(observers);
+                return Task::Observe(observers);
             }
-            return Step::Scrap(SmallVec::new(), SmallVec::new(), observers);
+            return Task::Scrap(observers, SmallVec::new());
         }
-        while let Some(consumer) = self.consumers.pop() {
-            match consumer {
-                Consumer::Waker(waker) => loan.wakers.push(waker),
-                Consumer::Continuation { run, .. } => {
-                    if let Some(step) = self.deliver(run, loan) {
-                        return step;
+        while let Some(Consumer { entry, .. }) = self.extra().consumers.pop() {
+            match entry.into_waker() {
+                Ok(waker) => loan.wakers.push(waker),
+                Err(continuation) => {
+                    if let Some(task) = self.deliver(continuation, loan) {
+                        return task;
                     }
                 }
             }
         }
-        if self.is_deserted() && (loan.outcome.is_some() || self.reports.is_some()) {
-            return Step::Dispose(loan.outcome.take(), self.reports.take());
+        if self.is_deserted() && (loan.outcome.is_some() || self.extra().reports.is_some()) {
+            return Task::Dispose(loan.outcome.take(), self.extra().reports.take());
         }
         self.finish(loan)
     }
 
     /// Uses up the right of one continuation.
-    fn deliver(
-        &mut self,
-        continuation: F::Continuation<Delivery<T, E>>,
-        loan: &mut Loan<T, E, P, F>,
-    ) -> Option<Step<T, E, P, F>> {
+    fn deliver(&mut self, continuation: Entry<T, E, P, F>, loan: &mut Loans<T, E, P, F>) -> Option<Task<T, E, P, F>> {
         self.rights -= 1;
-        let delivery = match (&self.outcome, self.clone) {
-            (Outcome::Spoiled(broken), _) => Delivery::Broken(broken.clone()),
-            (_, Some(clone)) if self.rights > 0 => return Some(Step::Clone(continuation, clone, self.origin)),
+        let delivery = match (&self.slot, self.extra_clone()) {
+            (Slot::Spoiled(broken), _) => Delivery::Broken(broken.clone()),
+            (_, Some(clone)) if self.rights > 0 => return Some(Task::Clone(continuation, clone, self.origin)),
             _ => Delivery::Outcome(loan.outcome.take().expect("the last consumer finds the outcome")),
         };
         loan.continuations.push((continuation, delivery));
         None
     }
 
-    fn finish(&mut self, loan: &mut Loan<T, E, P, F>) -> Step<T, E, P, F> {
+    fn finish(&mut self, loan: &mut Loans<T, E, P, F>) -> Task<T, E, P, F> {
         if let Some(outcome) = loan.outcome.take() {
-            self.outcome = Outcome::Present(outcome);
+            self.slot = Slot::Present(outcome);
         }
-        self.lender = None;
-        Step::Finish
+        self.lender = 0;
+        Task::Finish
     }
 }
 
-impl<T: 'static, E: 'static, P: 'static, F: Flavor> Machine for Shared<T, E, P, F> {
-    type Flavor = F;
-
-    fn run<L: Lock<Inner = Self>>(cell: &L) {
-        work(cell, Place::Away);
-    }
-
-    fn arrive<L: Lock<Inner = Self>>(cell: &L) {
-        if cell.with(|shared| shared.arrive()) == Action::Run {
-            work(cell, Place::Home);
-        }
-    }
-
-    fn withdraw<L: Lock<Inner = Self>>(cell: &L, key: Key, cancel: bool, run: &mut dyn FnMut()) {
-        let (entry, action) = cell.with(|shared| shared.unfollow(key, cancel));
-        // The entry goes last: its destructor finds the promise in the queue, and not lent to nobody.
-        if action == Action::Run {
-            run();
-        }
-        trampoline::guard(|| drop(entry));
-    }
-
-    fn disclaim<L: Lock<Inner = Self>>(cell: &L, key: Key) -> bool {
-        cell.with(|shared| shared.disclaim(key)) == Action::Run
-    }
-
-    fn downstream(&self) -> Vec<F::Source> {
-        self.followers()
-    }
-
-    fn upstream(&self) -> Sources<F> {
-        self.sources()
-    }
-
-    fn parked(&self) -> Option<Parked> {
-        self.parked()
-    }
-}
-
-/// The lender's work, at home or elsewhere.
-fn work<T, E, P, F: Flavor, L>(cell: &L, place: Place)
-where
-    T: 'static,
-    E: 'static,
-    P: 'static,
-    L: Lock<Inner = Shared<T, E, P, F>>,
-{
-    let mut loan = Loan {
+/// Serves a promise that has an [`Extra`](super::state::Extra), or needs one.
+#[cold]
+#[inline(never)]
+fn run_many<T, E, P, F: Flavor>(ptr: &Ptr<Shared<T, E, P, F>>, outcome: Loan<T, E>, place: Place) {
+    let mut loan = Loans {
         place,
-        outcome: None,
+        outcome,
         last: None,
         listeners: SmallVec::new(),
         wakers: SmallVec::new(),
         continuations: SmallVec::new(),
     };
     loop {
-        match cell.with(|shared| shared.advance(&mut loan)) {
-            Step::Convert(broken, convert) => {
-                let outcome = make_error(broken, convert);
-                cell.with(|shared| shared.outcome = outcome);
+        match ptr.with(|shared| shared.advance(&mut loan)) {
+            Task::Convert(broken, convert) => {
+                let slot = make_error(broken, convert);
+                ptr.with(|shared| shared.slot = slot);
             }
-            Step::Send(home) => home.send(),
-            Step::Finish => break,
-            step => serve(step, &mut loan),
+            Task::Send(home) => home.send(&Core::of(ptr)),
+            Task::Finish => break,
+            task => serve(task, &mut loan),
         }
     }
     for waker in loan.wakers {
@@ -248,18 +241,66 @@ where
     let mut continuations = loan.continuations.into_iter();
     let first = continuations.next();
     for (continuation, delivery) in continuations {
-        trampoline::defer(Job::Call(Box::new(|| F::run(continuation, delivery))));
+        trampoline::defer(Job::Call(Box::new(|| continuation.deliver(delivery))));
     }
     if let Some((continuation, delivery)) = first {
-        trampoline::guard(|| F::run(continuation, delivery));
+        trampoline::guard(|| continuation.deliver(delivery));
     }
 }
 
-fn make_error<T, E>(broken: Broken, convert: fn(Broken) -> E) -> Outcome<T, E> {
+impl<T: 'static, E: 'static, P: 'static, F: Flavor> Machine for Shared<T, E, P, F> {
+    type Flavor = F;
+
+    fn run(this: &Ptr<Self>) {
+        let mut loan = None;
+        let step = this.with(|shared| shared.begin(&mut loan));
+        proceed(this, step, loan);
+    }
+
+    fn arrive(this: &Ptr<Self>) {
+        if !this.with(|shared| shared.arrive()).is_rest() {
+            run_many(this, None, Place::Home);
+        }
+    }
+
+    fn withdraw(this: &Ptr<Self>, key: Key, cancel: bool) {
+        let (consumer, step) = this.with(|shared| shared.withdraw(key, cancel));
+        // The entry goes last: its destructor finds the promise in the queue, and not lent to nobody.
+        defer(this, step);
+        if consumer.is_some() {
+            scrap(consumer);
+        }
+    }
+
+    fn disclaim(this: &Ptr<Self>, key: Key) {
+        defer(this, this.with(|shared| shared.disclaim(key)));
+    }
+
+    fn parked(&self) -> Option<Parked> {
+        self.parked()
+    }
+
+    fn downstream(&self) -> Vec<Node<F>> {
+        self.followers()
+    }
+
+    fn upstream(&self) -> Sources<F> {
+        self.sources()
+    }
+}
+
+/// Has the machine run when it is its turn on this thread, if a transition says so.
+pub(super) fn defer<T, E, P, F: Flavor>(ptr: &Ptr<Shared<T, E, P, F>>, step: Step<T, E, P, F>) {
+    if !step.is_rest() {
+        trampoline::defer(Job::Work(ptr.clone().into_work()));
+    }
+}
+
+fn make_error<T, E, F: Flavor>(broken: Broken, convert: fn(Broken) -> E) -> Slot<T, E, F> {
     let origin = broken.origin();
     match diagnostics::guard(|| convert(broken)) {
-        Ok(error) => Outcome::Present(Err(error)),
-        Err(payload) => Outcome::Spoiled(panicked(payload, origin)),
+        Ok(error) => Slot::Present(Err(error)),
+        Err(payload) => Slot::Spoiled(panicked(payload, origin)),
     }
 }
 
@@ -270,33 +311,32 @@ pub(super) fn panicked(payload: diagnostics::Payload, origin: &'static std::pani
     broken
 }
 
-/// Does one step. Foreign code runs here, each piece of it guarded.
-fn serve<T, E, P, F: Flavor>(step: Step<T, E, P, F>, loan: &mut Loan<T, E, P, F>) {
-    match step {
-        Step::Report(event) => report(event, loan),
-        Step::Cancel(cancelers) => {
+/// Does one thing. Foreign code runs here, each piece of it guarded.
+fn serve<T, E, P, F: Flavor>(task: Task<T, E, P, F>, loan: &mut Loans<T, E, P, F>) {
+    match task {
+        Task::Report(event) => report(event, loan),
+        Task::Cancel(cancelers) => {
             for canceler in cancelers {
-                trampoline::guard(canceler);
+                trampoline::guard(|| canceler.cancel());
             }
         }
-        Step::Unfollow(links, cancel) => unfollow(links, cancel),
-        Step::Disclaim(sources) => {
+        Task::Unfollow(links, cancel) => unfollow(links, cancel),
+        Task::Disclaim(sources) => {
             for (source, key) in sources {
-                flavor::disclaim::<F>(&source, key);
+                source.node().disclaim(key);
             }
         }
-        Step::Scrap(cancelers, listeners, observers) => {
-            cancelers.into_iter().for_each(scrap);
+        Task::Scrap(entries, listeners) => {
+            entries.into_iter().for_each(scrap);
             listeners.into_iter().for_each(scrap);
-            observers.into_iter().for_each(scrap);
         }
-        Step::Observe(observers) => {
+        Task::Observe(observers) => {
             let outcome = loan.outcome.as_ref().expect("the outcome is on loan");
             for observer in observers {
                 trampoline::guard(|| observer.look(outcome));
             }
         }
-        Step::Clone(continuation, clone, origin) => {
+        Task::Clone(continuation, clone, origin) => {
             let outcome = loan.outcome.as_ref().expect("the outcome is on loan");
             let delivery = match diagnostics::guard(|| clone(outcome)) {
                 Ok(outcome) => Delivery::Outcome(outcome),
@@ -304,26 +344,30 @@ fn serve<T, E, P, F: Flavor>(step: Step<T, E, P, F>, loan: &mut Loan<T, E, P, F>
             };
             loan.continuations.push((continuation, delivery));
         }
-        Step::Dispose(outcome, reports) => {
+        Task::Dispose(outcome, reports) => {
             scrap(outcome);
             scrap(reports);
         }
-        Step::Convert(..) | Step::Send(_) | Step::Finish => {}
+        Task::Convert(..) | Task::Send(_) | Task::Finish => {}
     }
 }
 
+fn guard(f: impl FnOnce()) {
+    trampoline::guard(f);
+}
+
 fn scrap<X>(foreign: X) {
-    trampoline::guard(|| drop(foreign));
+    guard(|| drop(foreign));
 }
 
 /// Leaves the sources of a promise that needs them no more.
 pub(crate) fn unfollow<F: Flavor>(links: Links<F>, cancel: bool) {
     for Link { source, key, private, .. } in links {
-        flavor::withdraw::<F>(&source, key, cancel || private);
+        source.node().withdraw(key, cancel || private);
     }
 }
 
-fn report<T, E, P, F: Flavor>(event: Event<P, F>, loan: &mut Loan<T, E, P, F>) {
+fn report<T, E, P, F: Flavor>(event: Event<P, F>, loan: &mut Loans<T, E, P, F>) {
     match event {
         Event::Notify(report) => {
             for listener in &mut loan.listeners {
@@ -336,17 +380,6 @@ fn report<T, E, P, F: Flavor>(event: Event<P, F>, loan: &mut Loan<T, E, P, F>) {
                 trampoline::guard(|| (listener.call)(last));
             }
             loan.listeners.push(listener);
-        }
-    }
-}
-
-impl<T, E, F: Flavor> Observer<T, E, F> {
-    fn look(self, outcome: &Result<T, E>) {
-        match (self, outcome) {
-            (Observer::Done(callback), Ok(value)) => callback(value),
-            (Observer::Fail(callback), Err(error)) => callback(error),
-            (Observer::Always(callback), outcome) => callback(outcome),
-            (Observer::Done(_), Err(_)) | (Observer::Fail(_), Ok(_)) => {}
         }
     }
 }

@@ -3,21 +3,18 @@
 //! Nothing in this file runs, clones or drops anything of the user's: what has to be dropped is handed out.
 
 use std::mem;
-use std::num::NonZeroUsize;
 use std::panic::Location;
-use std::sync::Arc;
 use std::task::Waker;
 
 use smallvec::SmallVec;
 
+use super::extra::{Consumer, Extra};
 use super::flavor::Flavor;
-use super::home::{HOME, Home};
 use super::node::{Parked, Sources};
-use super::progress::{Event, Reports};
+use super::raw::{self, Kind, Node, Source};
 use crate::awaited::Mark;
-use crate::broken::{Broken, BrokenKind};
-use crate::list::{Key, List};
-use crate::trampoline;
+use crate::broken::Broken;
+use crate::list::Key;
 
 /// Where a promise stands: jQuery's `state()`.
 ///
@@ -69,405 +66,344 @@ impl<T, E> Delivery<T, E> {
     }
 }
 
-/// What the promise was settled with, and what became of it.
-pub(crate) enum Outcome<T, E> {
-    /// Pending, or lent, or owned by the last consumer already.
-    Absent,
+/// A waker or a callback of a promise, or all of them if there is more than one.
+pub(crate) type Entry<T, E, P, F> = raw::Entry<T, E, Extra<T, E, P, F>, F>;
+
+pub(crate) type CloneFn<T, E> = fn(&Result<T, E>) -> Result<T, E>;
+
+/// Where a promise stands, to itself.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Phase {
+    Pending,
+    Resolved,
+    Rejected,
+    /// Rejected by a cancel.
+    Canceled,
+}
+
+/// What a promise follows while it is pending, and what it was settled with once it is not.
+#[repr(usize)]
+pub(super) enum Slot<T, E, F: Flavor> {
+    /// Pending, following nothing; or settled, and the outcome is lent, or the last consumer has it.
+    Empty,
+    /// The source of a derived promise, and the entry there.
+    Follows(Source<F>, Key),
+    Present(Result<T, E>),
     /// Rejected by the library. The error is made of it by whoever lends next.
     Broken(Broken),
-    Present(Result<T, E>),
     /// The error could not be made of a [`Broken`]: `E::from` panicked.
     Spoiled(Broken),
 }
 
-/// A callback that looks at the outcome.
-pub(crate) enum Observer<T: 'static, E: 'static, F: Flavor> {
-    Done(F::Callback<T>),
-    Fail(F::Callback<E>),
-    Always(F::Callback<Result<T, E>>),
-}
+/// The outcome, in the hands of whoever lends it, or brings it.
+pub(crate) type Loan<T, E> = Option<Result<T, E>>;
 
-/// Who gets the outcome: the code of a `then` or an aggregate, or a task that awaits.
-pub(crate) enum Consumer<T: 'static, E: 'static, F: Flavor> {
-    Continuation {
-        run: F::Continuation<Delivery<T, E>>,
-        /// Whether a cancel may still come from the follower.
-        claims: bool,
-    },
-    Waker(Waker),
-}
-
-/// What a promise follows: one entry among the consumers of a source.
-pub struct Link<F: Flavor> {
-    pub(crate) source: F::WeakSource,
-    pub(crate) key: Key,
-    /// Nobody but the follower ever knew the source: it is canceled with the entry in any case.
-    pub(crate) private: bool,
-    /// Whether the source counts on a cancel from here.
-    pub(crate) claims: bool,
-}
-
-pub(crate) type Links<F> = SmallVec<[Link<F>; 1]>;
-pub(crate) type Observers<T, E, F> = SmallVec<[Observer<T, E, F>; 1]>;
-pub(crate) type Cancelers<F> = SmallVec<[<F as Flavor>::Canceler; 1]>;
-pub(crate) type CloneFn<T, E> = fn(&Result<T, E>) -> Result<T, E>;
-
-/// What the caller of a transition owes after unlocking.
+/// What the caller of a transition does once it is outside.
+///
+/// After the first ones nothing is left to do. With the others the caller is the lender, and goes on until nothing is left.
 #[must_use]
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Action {
+pub(crate) enum Step<T: 'static, E: 'static, P: 'static, F: Flavor> {
+    /// Nothing, or nothing more.
     Rest,
-    /// The caller has become the lender, and has the machine run.
+    /// Wake the one task that waits.
+    Wake(Waker),
+    /// Drop what can no longer run.
+    Scrap(Entry<T, E, P, F>),
+    /// Give the outcome, which is on loan, to its one consumer.
+    Deliver(Entry<T, E, P, F>),
+    /// Tell the one consumer that there is no outcome.
+    Spoil(Entry<T, E, P, F>, Broken),
+    /// Tell the one source that no cancel will come from here.
+    Disclaim(Source<F>, Key),
+    /// Drop the outcome, which is on loan: nobody can ask for it any more.
+    Dispose,
+    /// Show the outcome, which is on loan, to the one observer.
+    Show(Entry<T, E, P, F>),
+    /// Make the error of a rejection by the library.
+    Convert(Broken, fn(Broken) -> E),
+    /// Leave the one source, and cancel it if the flag says so.
+    Leave(Source<F>, Key, bool),
+    /// Whatever [`advance`](Shared::advance) says, now or when it is this thread's turn.
     Run,
 }
 
-/// Everything the two ends share, behind the lock.
+impl<T, E, P, F: Flavor> Step<T, E, P, F> {
+    #[inline]
+    pub(crate) fn is_rest(&self) -> bool {
+        matches!(self, Step::Rest)
+    }
+}
+
+/// Everything the two ends share, inside the cell.
+///
+/// A promise with one waker, callback or continuation has it in `entry`, and its one source in `slot`. Whatever is more is in an
+/// [`Extra`], which takes the place of the entry.
 pub struct Shared<T: 'static, E: 'static, P: 'static, F: Flavor> {
     pub(super) origin: &'static Location<'static>,
     /// Makes the error of a rejection by the library. `Drop` can carry no bounds, so the constructor captured it.
     pub(super) broken: fn(Broken) -> E,
-    /// Captured by the first clone of a promise: with one consumer alone nothing is ever cloned.
-    pub(super) clone: Option<CloneFn<T, E>>,
-    pub(super) state: State,
-    pub(super) canceled: bool,
+    pub(super) slot: Slot<T, E, F>,
+    pub(super) entry: Option<Entry<T, E, P, F>>,
+    /// The number of those that may still take the outcome: promises, and continuations.
+    pub(super) rights: u32,
+    /// The number of `Deferred`s.
+    pub(super) producers: u32,
+    /// The thread that runs the machine, or [`HOME`]. Whoever comes meanwhile appends, and leaves the rest to it. 0 if there is none.
+    pub(super) lender: u32,
+    pub(super) phase: Phase,
     /// It is of no use to anybody once nobody wants the outcome: it then lets go of what it follows.
     pub(super) aggregate: bool,
-    /// Where callbacks run, if not where they come up.
-    pub(super) home: Option<Arc<Home>>,
-    /// Word was sent home that there is work, and has not arrived yet.
-    pub(super) sent: bool,
-    /// The thread that runs the machine, or [`HOME`]. Whoever comes meanwhile appends, and leaves the rest to it.
-    pub(super) lender: Option<NonZeroUsize>,
-    /// The number of `Deferred`s.
-    pub(super) producers: usize,
-    /// The number of those that may still take the outcome: promises, and continuations in `consumers`.
-    pub(super) rights: usize,
-    /// The number of those among them that cannot cancel: continuations whose own promises nobody holds.
-    pub(super) silent: usize,
-    pub(super) outcome: Outcome<T, E>,
-    pub(super) observers: Observers<T, E, F>,
-    pub(super) consumers: List<Consumer<T, E, F>>,
-    pub(super) cancelers: Cancelers<F>,
-    pub(super) links: Links<F>,
-    pub(super) reports: Option<Box<Reports<P, F>>>,
+    /// Whether the source in `slot` counts on a cancel from here.
+    pub(super) claims: bool,
+    /// Whether the continuation in `entry` cannot cancel: nobody holds its own promise.
+    pub(super) silent: bool,
 }
 
 impl<T: 'static, E: 'static, P: 'static, F: Flavor> Shared<T, E, P, F> {
+    #[inline]
     pub(super) fn new(broken: fn(Broken) -> E, origin: &'static Location<'static>) -> Self {
         Shared {
             origin,
             broken,
-            clone: None,
-            state: State::Pending,
-            canceled: false,
-            aggregate: false,
-            home: None,
-            sent: false,
-            lender: None,
-            producers: 1,
+            slot: Slot::Empty,
+            entry: None,
             rights: 1,
-            silent: 0,
-            outcome: Outcome::Absent,
-            observers: SmallVec::new(),
-            consumers: List::new(),
-            cancelers: SmallVec::new(),
-            links: SmallVec::new(),
-            reports: None,
+            producers: 1,
+            lender: 0,
+            phase: Phase::Pending,
+            aggregate: false,
+            claims: false,
+            silent: false,
         }
     }
 
+    #[inline]
     pub(super) fn settled(broken: fn(Broken) -> E, origin: &'static Location<'static>, outcome: Result<T, E>) -> Self {
-        let state = if outcome.is_ok() { State::Resolved } else { State::Rejected };
-        Shared { state, producers: 0, outcome: Outcome::Present(outcome), ..Self::new(broken, origin) }
+        let phase = if outcome.is_ok() { Phase::Resolved } else { Phase::Rejected };
+        Shared { phase, producers: 0, slot: Slot::Present(outcome), ..Self::new(broken, origin) }
+    }
+
+    #[inline]
+    pub(super) fn is_pending(&self) -> bool {
+        self.phase == Phase::Pending
+    }
+
+    pub(super) fn is_canceled(&self) -> bool {
+        self.phase == Phase::Canceled
+    }
+
+    pub(super) fn state(&self) -> State {
+        match self.phase {
+            Phase::Pending => State::Pending,
+            Phase::Resolved => State::Resolved,
+            Phase::Rejected | Phase::Canceled => State::Rejected,
+        }
+    }
+
+    // What is registered: one entry, or many.
+
+    pub(super) fn many(&self) -> Option<&Extra<T, E, P, F>> {
+        self.entry.as_ref().and_then(Entry::<T, E, P, F>::many)
+    }
+
+    pub(super) fn many_mut(&mut self) -> Option<&mut Extra<T, E, P, F>> {
+        self.entry.as_mut().and_then(Entry::<T, E, P, F>::many_mut)
+    }
+
+    /// Makes room for more than one.
+    pub(super) fn extra(&mut self) -> &mut Extra<T, E, P, F> {
+        if self.many().is_none() {
+            let mut extra = Box::new(Extra::new());
+            if let Some(entry) = raw::take_entry(&mut self.entry) {
+                let silent = mem::take(&mut self.silent);
+                extra.add(entry, !silent);
+                extra.silent = u32::from(silent);
+            }
+            self.entry = Some(Entry::<T, E, P, F>::of_many(extra));
+        }
+        self.many_mut().expect("it has just been made")
+    }
+
+    #[inline]
+    pub(super) fn add(&mut self, entry: Entry<T, E, P, F>) -> Key {
+        if self.entry.is_none() {
+            self.entry = Some(entry);
+            return Key::FIRST;
+        }
+        self.extra().add(entry, true)
+    }
+
+    /// The kind of what is registered.
+    #[inline]
+    pub(super) fn kind(&self) -> Option<Kind> {
+        self.entry.as_ref().map(Entry::<T, E, P, F>::kind)
+    }
+
+    /// Whether the one entry is a consumer that `key` names.
+    ///
+    /// A key of the one entry stays good when others join it: it is the first in its list.
+    pub(super) fn is_first(&self, key: Key) -> bool {
+        key == Key::FIRST && matches!(self.kind(), Some(Kind::Waker | Kind::Continuation))
+    }
+
+    pub(super) fn waker_mut(&mut self, key: Key) -> Option<&mut Waker> {
+        if self.is_first(key) {
+            return self.entry.as_mut()?.waker_mut();
+        }
+        self.many_mut()?.consumers.get_mut(key)?.entry.waker_mut()
+    }
+
+    /// Takes a consumer out, and tells whether it can cancel.
+    pub(super) fn remove(&mut self, key: Key) -> Option<Consumer<T, E, P, F>> {
+        if self.is_first(key) {
+            let claims = !mem::take(&mut self.silent);
+            return raw::take_entry(&mut self.entry).map(|entry| Consumer { entry, claims });
+        }
+        self.many_mut()?.consumers.remove(key)
+    }
+
+    /// The sources that need no longer count on a cancel from here: nobody is left who could.
+    pub(super) fn disclaim_sources(&mut self) -> SmallVec<[(Source<F>, Key); 1]> {
+        let mut silenced = SmallVec::new();
+        if !self.claims_any() {
+            return silenced;
+        }
+        if let (true, Slot::Follows(source, key)) = (mem::take(&mut self.claims), &self.slot) {
+            silenced.push((source.clone(), *key));
+        }
+        for link in self.extra().links.iter_mut().filter(|link| link.claims) {
+            link.claims = false;
+            silenced.push((link.source.clone(), link.key));
+        }
+        silenced
+    }
+
+    pub(super) fn extra_clone(&self) -> Option<CloneFn<T, E>> {
+        self.many().and_then(|extra| extra.clone)
+    }
+
+    // What is the case.
+
+    pub(super) fn observers(&self) -> usize {
+        self.many().map_or(usize::from(self.kind() == Some(Kind::Observer)), |extra| extra.observers.len())
     }
 
     /// Whether somebody still holds a promise, or registered a callback.
     pub(super) fn is_wanted(&self) -> bool {
-        self.rights > 0 || !self.observers.is_empty() || self.reports.as_ref().is_some_and(|r| r.has_hearers())
+        self.rights > 0
+            || self.kind() == Some(Kind::Observer)
+            || self.many().is_some_and(|extra| !extra.observers.is_empty() || extra.has_hearers())
     }
 
     /// Whether a lender would find something to do.
+    #[inline]
     pub(super) fn has_work(&self) -> bool {
-        if self.reports.as_ref().is_some_and(|r| r.has_events()) {
+        if let Some(extra) = self.many() {
+            return self.has_extra_work(extra);
+        }
+        if self.is_pending() {
+            return !self.can_be_canceled()
+                && (self.kind() == Some(Kind::Canceler) || self.claims || self.is_idle_aggregate());
+        }
+        self.entry.is_some() || self.has_settled_work()
+    }
+
+    pub(super) fn has_extra_work(&self, extra: &Extra<T, E, P, F>) -> bool {
+        if extra.has_events() {
             return true;
         }
-        if self.state == State::Pending {
+        if self.is_pending() {
             return !self.can_be_canceled()
-                && (!self.cancelers.is_empty() || self.claims() || self.is_idle_aggregate());
+                && (!extra.cancelers.is_empty() || self.claims_any() || self.is_idle_aggregate());
         }
-        !self.observers.is_empty()
-            || !self.consumers.is_empty()
-            || !self.cancelers.is_empty()
-            || !self.links.is_empty()
-            || self.reports.as_ref().is_some_and(|r| r.has_listeners())
-            || (self.rights > 0 && matches!(self.outcome, Outcome::Broken(_)))
-            || (self.is_deserted() && (self.reports.is_some() || matches!(self.outcome, Outcome::Present(_))))
+        !extra.observers.is_empty()
+            || !extra.consumers.is_empty()
+            || !extra.cancelers.is_empty()
+            || !extra.links.is_empty()
+            || extra.has_listeners()
+            || (self.is_deserted() && extra.reports.is_some())
+            || self.has_settled_work()
+    }
+
+    #[inline]
+    pub(super) fn has_settled_work(&self) -> bool {
+        match self.slot {
+            Slot::Empty | Slot::Spoiled(_) => false,
+            Slot::Follows(..) => true,
+            Slot::Present(_) => self.is_deserted(),
+            Slot::Broken(_) => self.rights > 0,
+        }
     }
 
     /// Whether anybody is left who could cancel, here or at the end of a chain.
+    #[inline]
     pub(super) fn can_be_canceled(&self) -> bool {
-        self.rights > self.silent
+        let silent = self.many().map_or(u32::from(self.silent), |extra| extra.silent);
+        self.rights > silent
     }
 
     /// Whether a source still counts on a cancel from here. On an aggregate it always may: that cancels what it does not need.
-    fn claims(&self) -> bool {
-        !self.aggregate && self.links.iter().any(|link| link.claims)
+    pub(super) fn claims_any(&self) -> bool {
+        let links = self.many().map_or(&[][..], |extra| &extra.links);
+        self.claims || (!self.aggregate && links.iter().any(|link| link.claims))
     }
 
-    /// The sources that need no longer count on a cancel from here: nobody is left who could.
-    pub(super) fn disclaim_sources(&mut self) -> SmallVec<[(F::WeakSource, Key); 1]> {
-        if !self.claims() {
-            return SmallVec::new();
-        }
-        let claiming = self.links.iter_mut().filter(|link| link.claims);
-        let silenced = claiming.map(|link| {
-            link.claims = false;
-            (link.source.clone(), link.key)
-        });
-        silenced.collect()
+    pub(super) fn follows_any(&self) -> bool {
+        matches!(self.slot, Slot::Follows(..)) || self.many().is_some_and(|extra| !extra.links.is_empty())
     }
 
     /// An aggregate whose outcome nobody wants, with inputs to let go of.
     pub(super) fn is_idle_aggregate(&self) -> bool {
-        self.aggregate && !self.links.is_empty() && !self.is_wanted()
+        self.aggregate && self.follows_any() && !self.is_wanted()
     }
 
     /// No handle of either end is left that could show the outcome to anybody.
+    #[inline]
     pub(super) fn is_deserted(&self) -> bool {
         self.rights == 0 && self.producers == 0
     }
 
-    /// Makes the caller the lender if there is work and nobody lends.
-    fn claim(&mut self) -> Action {
-        if self.is_lent() || !self.has_work() {
-            return Action::Rest;
-        }
-        self.lender = Some(if self.home.is_some() { HOME } else { trampoline::this_thread() });
-        Action::Run
-    }
-
-    fn conclude(&mut self, state: State, outcome: Outcome<T, E>) -> Action {
-        (self.state, self.outcome) = (state, outcome);
-        self.claim()
-    }
-
-    pub(super) fn settle(&mut self, result: Result<T, E>) -> Result<Action, Result<T, E>> {
-        if self.state != State::Pending {
-            return Err(result);
-        }
-        let state = if result.is_ok() { State::Resolved } else { State::Rejected };
-        Ok(self.conclude(state, Outcome::Present(result)))
-    }
-
-    /// Rejects with an end that the library made. `None` if it was settled already.
-    pub(super) fn break_with(&mut self, broken: Broken) -> Option<Action> {
-        if self.state != State::Pending {
-            return None;
-        }
-        self.canceled = broken.kind() == BrokenKind::Canceled;
-        Some(self.conclude(State::Rejected, Outcome::Broken(broken)))
-    }
-
-    pub(super) fn cancel(&mut self) -> Option<Action> {
-        self.break_with(Broken::new(BrokenKind::Canceled, self.origin))
-    }
-
-    /// Notes an event of progress. Gives back the report that it replaces, for the caller to drop; `Err` if it comes too late.
-    pub(super) fn report(&mut self, event: Event<P, F>) -> Result<(Action, Option<P>), Event<P, F>> {
-        let pending = self.state == State::Pending;
-        if !pending && matches!(event, Event::Notify(_)) {
-            return Err(event);
-        }
-        let idle = pending && self.lender.is_none();
-        let replaced = self.reports.get_or_insert_with(Default::default).add(event, idle);
-        Ok((self.claim(), replaced))
-    }
-
-    pub(super) fn observe(&mut self, observer: Observer<T, E, F>) -> Action {
-        self.observers.push(observer);
-        self.claim()
-    }
-
-    pub(super) fn on_cancel(&mut self, canceler: F::Canceler) -> Action {
-        self.cancelers.push(canceler);
-        self.claim()
-    }
-
-    /// Registers a continuation. It takes over the right of the promise that it was made from.
-    pub(super) fn consume(&mut self, continuation: F::Continuation<Delivery<T, E>>) -> (Key, Action) {
-        let key = self.consumers.push(Consumer::Continuation { run: continuation, claims: true });
-        (key, self.claim())
-    }
-
-    /// Nobody can cancel the follower `key` any more, and so nobody this promise through it.
-    pub(super) fn disclaim(&mut self, key: Key) -> Action {
-        if let Some(Consumer::Continuation { claims, .. }) = self.consumers.get_mut(key) {
-            if mem::replace(claims, false) {
-                self.silent += 1;
-            }
-        }
-        self.claim()
-    }
-
-    /// Puts a waker where the lender will find it. Gives back what the caller has to drop; `Err` if the outcome is here by now.
-    pub(super) fn park(&mut self, key: &mut Key, waker: Waker) -> Result<Option<Waker>, Waker> {
-        if self.can_take() {
-            return Err(waker);
-        }
-        if let Some(Consumer::Waker(parked)) = self.consumers.get_mut(*key) {
-            return Ok(Some(mem::replace(parked, waker)));
-        }
-        *key = self.consumers.push(Consumer::Waker(waker));
-        Ok(None)
-    }
-
-    /// Whether this very task is parked here already.
-    pub(super) fn is_parked(&mut self, key: Key, waker: &Waker) -> bool {
-        matches!(self.consumers.get_mut(key), Some(Consumer::Waker(parked)) if parked.will_wake(waker))
-    }
-
-    fn can_take(&self) -> bool {
-        self.state != State::Pending && self.lender.is_none()
-    }
-
-    /// Exercises the right of one promise: the last one gets the outcome itself, any other becomes the lender of it.
-    /// What that leaves to do is the caller's to perform, too.
-    pub(super) fn take(&mut self) -> (Take<T, E>, Action) {
-        let taken = self.try_take();
-        let action = if matches!(taken, Take::Wait) { Action::Rest } else { self.claim() };
-        (taken, action)
-    }
-
-    fn try_take(&mut self) -> Take<T, E> {
-        if !self.can_take() {
-            return Take::Wait;
-        }
-        if let Outcome::Spoiled(broken) = &self.outcome {
-            let broken = broken.clone();
-            self.rights -= 1;
-            return Take::Spoiled(broken);
-        }
-        match (mem::replace(&mut self.outcome, Outcome::Absent), self.clone) {
-            (Outcome::Present(outcome), Some(clone)) if self.rights > 1 => {
-                self.lender = Some(trampoline::this_thread());
-                Take::Lent(outcome, clone)
-            }
-            (Outcome::Present(outcome), _) => {
-                self.rights -= 1;
-                Take::Owned(outcome)
-            }
-            _ => unreachable!("a promise with a right to the outcome found none"),
-        }
-    }
-
-    /// Lends the outcome without using up a right: for who only looks.
-    pub(super) fn lend(&mut self) -> Option<Result<T, E>> {
-        if !self.can_take() {
-            return None;
-        }
-        match mem::replace(&mut self.outcome, Outcome::Absent) {
-            Outcome::Present(outcome) => {
-                self.lender = Some(trampoline::this_thread());
-                Some(outcome)
-            }
-            other => {
-                self.outcome = other;
-                None
-            }
-        }
-    }
-
-    /// Ends a loan, and uses up `rights` of them.
-    pub(super) fn give_back(&mut self, outcome: Result<T, E>, rights: usize) -> Action {
-        self.outcome = Outcome::Present(outcome);
-        self.rights -= rights;
-        self.lender = None;
-        self.claim()
-    }
-
-    /// Ends a promise that did not take the outcome; if it was the last and `cancel` says so, the producer is told by a cancel. The
-    /// caller drops what it gets.
-    pub(super) fn release(&mut self, key: Key, cancel: bool) -> (Option<Consumer<T, E, F>>, Action) {
-        let entry = self.consumers.remove(key);
-        self.rights -= 1;
-        if matches!(entry, Some(Consumer::Continuation { claims: false, .. })) {
-            self.silent -= 1;
-        }
-        let canceled = if cancel && self.rights == 0 { self.cancel() } else { None };
-        (entry, canceled.unwrap_or_else(|| self.claim()))
-    }
-
-    /// The same for a continuation, which may have run already; see [`Machine::withdraw`](super::node::Machine::withdraw).
-    pub(super) fn unfollow(&mut self, key: Key, cancel: bool) -> (Option<Consumer<T, E, F>>, Action) {
-        match self.consumers.get_mut(key) {
-            Some(_) => self.release(key, cancel),
-            None => (None, Action::Rest),
-        }
-    }
-
-    /// Ends one `Deferred`; without any, the promise is abandoned.
-    pub(super) fn drop_producer(&mut self) -> Action {
-        self.producers -= 1;
-        if self.producers == 0 && self.state == State::Pending {
-            return self.conclude(State::Rejected, Outcome::Broken(Broken::new(BrokenKind::Abandoned, self.origin)));
-        }
-        self.claim()
-    }
-
-    /// Notes what this promise follows. A settled one follows nothing: its caller withdraws the links that come back, and cancels
-    /// their sources if the flag says so.
-    pub(super) fn follow(&mut self, links: Links<F>) -> (Action, Links<F>, bool) {
-        if self.state != State::Pending {
-            return (Action::Rest, links, self.canceled || self.aggregate);
-        }
-        self.links.extend(links);
-        (self.claim(), SmallVec::new(), false)
-    }
-
     /// Whether anything but a task waits for this promise: only then can it be part of a ring.
     pub(super) fn is_followed(&self) -> bool {
-        !self.consumers.is_empty()
+        match self.many() {
+            Some(extra) => !extra.consumers.is_empty(),
+            None => self.kind() == Some(Kind::Continuation),
+        }
     }
 
     /// The promises that wait for this one: none, once it is settled, though it may not have served all yet.
-    pub(super) fn followers(&self) -> Vec<F::Source> {
-        if self.state != State::Pending {
+    pub(super) fn followers(&self) -> Vec<Node<F>> {
+        if !self.is_pending() {
             return Vec::new();
         }
-        let targets = self.consumers.iter().map(|consumer| match consumer {
-            Consumer::Continuation { run, .. } => F::target(run),
-            Consumer::Waker(_) => None,
-        });
-        targets.flatten().collect()
+        match self.many() {
+            Some(extra) => extra.consumers.iter().filter_map(|consumer| consumer.entry.target()).collect(),
+            None => self.entry.iter().filter_map(Entry::<T, E, P, F>::target).collect(),
+        }
     }
 
     /// The tasks that are parked here.
     pub(super) fn parked(&self) -> Option<Parked> {
-        if self.state != State::Pending {
+        if !self.is_pending() {
             return None;
         }
-        let wakers = self.consumers.iter().filter_map(|consumer| match consumer {
-            Consumer::Waker(waker) => Some(Mark::of(waker.data())),
-            Consumer::Continuation { .. } => None,
-        });
-        Some(Parked { origin: self.origin, wakers: wakers.collect() })
+        let mark = |entry: &Entry<T, E, P, F>| entry.waker().map(|waker| Mark::of(waker.data()));
+        let wakers = match self.many() {
+            Some(extra) => extra.consumers.iter().filter_map(|consumer| mark(&consumer.entry)).collect(),
+            None => self.entry.iter().filter_map(mark).collect(),
+        };
+        Some(Parked { origin: self.origin, wakers })
     }
 
     /// What it waits for: nothing, once it is settled, though it may not have left all sources yet.
     pub(super) fn sources(&self) -> Sources<F> {
-        if self.state != State::Pending {
-            return Sources::<F>::new();
+        let mut sources = Sources::<F>::new();
+        if self.is_pending() {
+            if let Slot::Follows(source, _) = &self.slot {
+                sources.push(source.clone());
+            }
+            sources.extend(self.many().iter().flat_map(|extra| &extra.links).map(|link| link.source.clone()));
         }
-        self.links.iter().map(|link| link.source.clone()).collect()
+        sources
     }
-}
-
-/// What [`Shared::take`] found.
-pub(crate) enum Take<T, E> {
-    /// Pending, or lent.
-    Wait,
-    Owned(Result<T, E>),
-    /// To be cloned, and then given back.
-    Lent(Result<T, E>, CloneFn<T, E>),
-    Spoiled(Broken),
 }

@@ -5,15 +5,15 @@ use std::panic::Location;
 use crate::Progress;
 use crate::broken::{Broken, BrokenKind};
 use crate::chain::IntoPromise;
-use crate::core::{Accepts, Action, Core, Delivery, Flavor, Links, Lock, State};
+use crate::core::trampoline::{self, Caller};
+use crate::core::{Accepts, Core, Delivery, Flavor, Links, Machine, Node, Ptr, State, Step};
 use crate::deferred::{self, Deferred};
 use crate::promise::Promise;
-use crate::trampoline::{self, Caller};
 
 /// What the inputs share, behind a lock of the aggregate's own.
 ///
 /// Where both are held, it is taken before the lock of the promise.
-struct Slots<S: 'static, V: 'static, E: 'static, F: Flavor> {
+pub(super) struct Slots<S: 'static, V: 'static, E: 'static, F: Flavor> {
     /// Gone once they were turned into the outcome.
     slots: Option<S>,
     settled: usize,
@@ -23,45 +23,59 @@ struct Slots<S: 'static, V: 'static, E: 'static, F: Flavor> {
     /// The outcome of an aggregate whose slots are all filled.
     finish: fn(S) -> Result<V, E>,
     /// Held for as long as an input may bring something.
-    _deferred: Deferred<V, E, Progress, F>,
+    deferred: Deferred<V, E, Progress, F>,
+}
+
+impl<S, V, E, F: Flavor> Machine for Slots<S, V, E, F> {
+    type Flavor = F;
 }
 
 /// An input's share in the aggregate.
 #[doc(hidden)]
-pub struct Input<S: 'static, V: 'static, E: 'static, F: Flavor> {
-    slots: F::Ptr<Slots<S, V, E, F>>,
-    core: Core<V, E, Progress, F>,
-}
+pub struct Input<S: 'static, V: 'static, E: 'static, F: Flavor>(Ptr<Slots<S, V, E, F>>);
 
 /// The share of an input whose slot has an index.
 pub(super) type Indexed<S, V, E, F> = (Input<S, V, E, F>, usize);
 
 impl<S, V, E, F: Flavor> Clone for Input<S, V, E, F> {
     fn clone(&self) -> Self {
-        Input { slots: self.slots.clone(), core: self.core.clone() }
+        Input(self.0.clone())
     }
 }
 
+/// What a change of the slots leaves to do, to the promise.
+type Todo<V, E, F> = Option<(Core<V, E, Progress, F>, Step<V, E, Progress, F>)>;
+
 impl<S, V, E, F: Flavor> Slots<S, V, E, F> {
-    fn report(&self, core: &Core<V, E, Progress, F>) -> Action {
-        core.queue_report(Progress { done: self.settled as u64, total: self.total as u64 })
+    fn report(&self) -> Todo<V, E, F> {
+        let core = self.deferred.core();
+        match core.queue_report(Progress { done: self.settled as u64, total: self.total as u64 }) {
+            Step::Rest => None,
+            step => Some((core.clone(), step)),
+        }
     }
 
-    /// What the core has to perform, and the slots if they are all filled.
-    fn advance(&mut self, core: &Core<V, E, Progress, F>) -> (Action, Option<S>) {
+    /// What there is to perform, and the slots if they are all filled.
+    fn advance(&mut self) -> (Todo<V, E, F>, Option<(Core<V, E, Progress, F>, S)>) {
         if self.open {
-            return (Action::Rest, None);
+            return (None, None);
         }
-        let action = if self.settled > 0 { self.report(core) } else { Action::Rest };
+        let todo = if self.settled > 0 { self.report() } else { None };
         let full = if self.settled == self.total { self.slots.take() } else { None };
-        (action, full)
+        (todo, full.map(|slots| (self.deferred.core().clone(), slots)))
+    }
+}
+
+fn perform<V, E, F: Flavor>(todo: Todo<V, E, F>, caller: Caller) {
+    if let Some((core, step)) = todo {
+        core.perform(step, caller);
     }
 }
 
 impl<S, V, E, F: Flavor> Input<S, V, E, F> {
     /// The promise that waits for the input.
-    pub(super) fn target(&self) -> Option<F::Source> {
-        Some(self.core.node())
+    pub(super) fn target(&self) -> Option<Node<F>> {
+        Some(self.0.with(|shared| shared.deferred.core().node()))
     }
 
     /// Fills a slot. The last one settles the aggregate.
@@ -79,13 +93,13 @@ impl<S, V, E, F: Flavor> Input<S, V, E, F> {
     }
 
     fn update(&self, change: impl FnOnce(&mut Slots<S, V, E, F>)) {
-        let ((action, full), finish) = self.slots.with(|shared| {
+        let ((todo, full), finish) = self.0.with(|shared| {
             change(shared);
-            (shared.advance(&self.core), shared.finish)
+            (shared.advance(), shared.finish)
         });
-        self.core.perform(action, Caller::Library);
-        if let Some(slots) = full {
-            self.core.settle(finish(slots), Caller::Library);
+        perform(todo, Caller::Library);
+        if let Some((core, slots)) = full {
+            core.settle(finish(slots), Caller::Library);
         }
     }
 
@@ -104,19 +118,19 @@ impl<S, V, E, F: Flavor> Input<S, V, E, F> {
 
     /// Settles the aggregate. What other inputs brought, or still bring, is dropped: the slots go under the same lock.
     fn decide(&self, delivery: Delivery<V, E>, counts: bool) {
-        let (action, slots, caller) = self.slots.with(|shared| {
-            let mut action = Action::Rest;
+        let (core, todo, slots, caller) = self.0.with(|shared| {
+            let mut todo = None;
             if counts {
                 shared.settled += 1;
-                action = shared.report(&self.core);
+                todo = shared.report();
             }
             // While it is being made, whoever makes it shall find it settled.
             let caller = if shared.open { Caller::Quiet } else { Caller::Library };
-            (action, shared.slots.take(), caller)
+            (shared.deferred.core().clone(), todo, shared.slots.take(), caller)
         });
-        self.core.perform(action, caller);
+        perform(todo, caller);
         trampoline::guard(|| drop(slots));
-        self.core.deliver(delivery, caller);
+        core.deliver(delivery, caller);
     }
 }
 
@@ -140,18 +154,20 @@ impl<S, V, E, F: Flavor> Gather<S, V, E, F> {
     ) -> Self {
         let (deferred, promise) = deferred::pair(broken, origin);
         promise.core().set_aggregate();
-        let core = deferred.core().clone();
-        let slots = Slots { slots: Some(slots), settled: 0, total, open: true, finish, _deferred: deferred };
-        Gather { input: Input { slots: F::ptr(slots), core }, promise, links: Links::<F>::new(), empty: None }
+        let slots = Slots { slots: Some(slots), settled: 0, total, open: true, finish, deferred };
+        Gather { input: Input(Ptr::new(|| slots)), promise, links: Links::<F>::new(), empty: None }
     }
 
     /// Adds an input, and what to do when it settles.
-    pub(super) fn add<A>(&mut self, promise: A, run: fn(Input<S, V, E, F>, Delivery<A::Value, A::Error>))
-    where
+    pub(super) fn add<A>(
+        &mut self,
+        promise: A,
+        run: impl FnOnce(Input<S, V, E, F>, Delivery<A::Value, A::Error>) + Copy + 'static,
+    ) where
         A: IntoPromise<F>,
         F: Accepts<Input<S, V, E, F>>,
     {
-        self.add_with(promise, |input| input, run, Input::target);
+        self.add_with(promise, |input| input, run, |input: &Input<S, V, E, F>| input.target());
     }
 
     /// The same, of an input whose slot has an index.
@@ -159,20 +175,20 @@ impl<S, V, E, F: Flavor> Gather<S, V, E, F> {
         &mut self,
         promise: A,
         index: usize,
-        run: fn(Indexed<S, V, E, F>, Delivery<A::Value, A::Error>),
+        run: impl FnOnce(Indexed<S, V, E, F>, Delivery<A::Value, A::Error>) + Copy + 'static,
     ) where
         A: IntoPromise<F>,
         F: Accepts<Indexed<S, V, E, F>>,
     {
-        self.add_with(promise, |input| (input, index), run, |(input, _)| input.target());
+        self.add_with(promise, |input| (input, index), run, |(input, _): &Indexed<S, V, E, F>| input.target());
     }
 
     fn add_with<A, C: 'static>(
         &mut self,
         promise: A,
         context: impl FnOnce(Input<S, V, E, F>) -> C,
-        run: fn(C, Delivery<A::Value, A::Error>),
-        target: fn(&C) -> Option<F::Source>,
+        run: impl FnOnce(C, Delivery<A::Value, A::Error>) + Copy + 'static,
+        target: impl FnOnce(&C) -> Option<Node<F>> + Copy + 'static,
     ) where
         A: IntoPromise<F>,
         F: Accepts<C>,

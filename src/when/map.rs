@@ -5,14 +5,12 @@ use std::panic::Location;
 use crate::Progress;
 use crate::broken::Broken;
 use crate::chain::IntoPromise;
-use crate::core::{
-    Accepts, Action, Core, Delivery, Flavor, Link, Links, Lock, Machine, Parked, Sources, State, unfollow,
-};
+use crate::core::trampoline::{self, Caller};
+use crate::core::{Accepts, Core, Delivery, Flavor, Link, Links, Machine, Node, Ptr, Sources, State, Step, unfollow};
 use crate::deferred::{self, Deferred};
 use crate::diagnostics;
 use crate::list::{Key, List};
 use crate::promise::Promise;
-use crate::trampoline::{self, Caller};
 
 /// Where the items come from, and what makes promises of them.
 struct Source<I, C> {
@@ -41,7 +39,7 @@ pub struct Shared<I: 'static, C: 'static, U: 'static, E: 'static, F: Flavor> {
 /// The share of one promise in flight, with the place of its value and of its link.
 #[doc(hidden)]
 pub struct Flight<I: 'static, C: 'static, U: 'static, E: 'static, F: Flavor> {
-    shared: F::Ptr<Shared<I, C, U, E, F>>,
+    shared: Ptr<Shared<I, C, U, E, F>>,
     /// The core of the promise of `map`.
     core: Core<Vec<U>, E, Progress, F>,
     slot: usize,
@@ -91,7 +89,7 @@ where
     let (deferred, promise) = deferred::pair(R::Error::from, Location::caller());
     let source = Source { items: items.into_iter(), f };
     let core = deferred.core().clone();
-    let shared = F::ptr(Shared {
+    let shared = Ptr::new(|| Shared {
         source: Some(source),
         limit,
         slots: Vec::new(),
@@ -106,7 +104,7 @@ where
     whole.start();
     // The promises in flight are followed through one link to what they share: of their own there would be one for every item. It
     // is of no use before the promise can be canceled or followed, and not to one that is settled already.
-    let source = <F as Accepts<Shared<I::IntoIter, C, R::Value, R::Error, F>>>::source(&whole.shared);
+    let source = <F as Accepts<Shared<I::IntoIter, C, R::Value, R::Error, F>>>::source(whole.shared.clone());
     promise.core().follow(Links::<F>::from_iter([Link { source, key: Key::DANGLING, private: false, claims: false }]));
     promise
 }
@@ -147,7 +145,7 @@ impl<I, C, U, E, F: Flavor> Shared<I, C, U, E, F> {
         Some(super::all_present(std::mem::take(&mut self.slots)))
     }
 
-    fn report(&self) -> Action {
+    fn report(&self) -> Step<Vec<U>, E, Progress, F> {
         let total = self.slots.len().saturating_add(self.known);
         self.deferred.core().queue_report(Progress { done: self.settled as u64, total: total as u64 })
     }
@@ -157,36 +155,26 @@ impl<I, C, U, E, F: Flavor> Shared<I, C, U, E, F> {
 impl<I: 'static, C: 'static, U, E, F: Flavor> Machine for Shared<I, C, U, E, F> {
     type Flavor = F;
 
-    fn run<L: Lock<Inner = Self>>(_: &L) {}
+    // If one fails, the others in flight are canceled, whoever holds the promise of `map`: so a `disclaim` changes nothing.
 
-    fn withdraw<L: Lock<Inner = Self>>(cell: &L, _: Key, cancel: bool, _: &mut dyn FnMut()) {
+    fn withdraw(this: &Ptr<Self>, _: Key, cancel: bool) {
         if cancel {
-            stop(cell);
+            stop(this);
         }
     }
 
-    /// If one fails, the others in flight are canceled, whoever holds the promise of `map`.
-    fn disclaim<L: Lock<Inner = Self>>(_: &L, _: Key) -> bool {
-        false
-    }
-
-    fn downstream(&self) -> Vec<F::Source> {
+    fn downstream(&self) -> Vec<Node<F>> {
         vec![self.deferred.core().node()]
     }
 
     fn upstream(&self) -> Sources<F> {
         self.in_flight.iter().flatten().map(|link| link.source.clone()).collect()
     }
-
-    /// What is awaited is the promise of `map`.
-    fn parked(&self) -> Option<Parked> {
-        None
-    }
 }
 
 /// The outcome is decided: nothing more is started, and what is in flight is not needed.
-fn stop<I: 'static, C: 'static, U: 'static, E: 'static, F: Flavor>(cell: &impl Lock<Inner = Shared<I, C, U, E, F>>) {
-    let (source, slots, links) = cell.with(|shared| {
+fn stop<I: 'static, C: 'static, U: 'static, E: 'static, F: Flavor>(shared: &Ptr<Shared<I, C, U, E, F>>) {
+    let (source, slots, links) = shared.with(|shared| {
         shared.over = true;
         let mut links = Links::<F>::new();
         while let Some(link) = shared.in_flight.pop() {
@@ -231,7 +219,7 @@ impl<I, C, U, E, F: Flavor> Flight<I, C, U, E, F> {
                 return;
             }
             let arrive = |flight: Self, delivery| flight.arrive::<R>(delivery);
-            let link = promise.subscribe(self.of(slot, key), arrive, |flight| Some(flight.core.node()));
+            let link = promise.subscribe(self.of(slot, key), arrive, |flight: &Self| Some(flight.core.node()));
             self.resume(source, key, link);
         }
     }
@@ -256,7 +244,7 @@ impl<I, C, U, E, F: Flavor> Flight<I, C, U, E, F> {
             unfollow(link.into_iter().collect::<Links<F>>(), true);
             self.stop();
         } else if let Some(followed) = followed {
-            self.core.break_ring(followed, Caller::Library);
+            self.core.break_ring(&followed, Caller::Library);
         }
     }
 
@@ -295,11 +283,11 @@ impl<I, C, U, E, F: Flavor> Flight<I, C, U, E, F> {
                 return self.stop();
             }
         };
-        let (action, complete, _late) = self.shared.with(|shared| {
+        let (step, complete, _late) = self.shared.with(|shared| {
             let late = shared.fill(self.slot, self.key, value);
             (shared.report(), shared.complete(), late)
         });
-        self.core.perform(action, Caller::Library);
+        self.core.perform(step, Caller::Library);
         match complete {
             Some(values) => {
                 self.core.settle(Ok(values), Caller::Library);
@@ -309,6 +297,6 @@ impl<I, C, U, E, F: Flavor> Flight<I, C, U, E, F> {
     }
 
     fn stop(&self) {
-        stop(&*self.shared);
+        stop(&self.shared);
     }
 }

@@ -153,7 +153,7 @@ pub(crate) fn small_stack<R: Send + 'static>(f: impl FnOnce() -> R + Send + 'sta
 
 fn within<R: Send + 'static>(thread: std::thread::Builder, f: impl FnOnce() -> R + Send + 'static) -> R {
     /// Far beyond what any test needs on a busy machine.
-    const LIMIT: Duration = Duration::from_secs(120);
+    const LIMIT: Duration = Duration::from_secs(300);
     let (done, ended) = mpsc::channel();
     let thread = thread.spawn(move || {
         let result = catch_unwind(AssertUnwindSafe(f));

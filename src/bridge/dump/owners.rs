@@ -12,9 +12,9 @@ use std::panic::Location;
 
 use super::Owner;
 use crate::awaited::{self, Mark};
+use crate::core::trampoline::{self, Caller};
 use crate::core::{Flavor, Local, Node, Parked, Threaded};
 use crate::event_loop::{Status, Survey};
-use crate::trampoline::{self, Caller};
 
 /// What one task has noted.
 struct Claim {
@@ -102,11 +102,11 @@ impl Owners {
     }
 
     /// Looks at a promise that `owner` owes, and at all that are derived from it.
-    fn follow<F: Flavor>(&mut self, owed: F::Source, owner: Owner) {
+    fn follow<F: Flavor>(&mut self, owed: Node<F>, owner: Owner) {
         let mut ahead = vec![owed];
-        let mut seen: HashMap<*const (), F::Source> = HashMap::new();
+        let mut seen: HashMap<*const (), Node<F>> = HashMap::new();
         while let Some(node) = ahead.pop() {
-            let address = std::ptr::from_ref(&*node).cast();
+            let address = node.address();
             if seen.contains_key(&address) {
                 continue;
             }

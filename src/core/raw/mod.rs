@@ -1,0 +1,35 @@
+//! All the unsafe code: a lock and a count in one word, pointers without types, and callbacks without a box.
+//!
+//! # The word
+//!
+//! Each allocation begins with a word of two halves, a lock and a count of the references. A *visit* takes the lock: one
+//! read-modify-write to go in, a store to leave. The count goes by itself, so that references may be made and ended inside.
+//!
+//! Nothing foreign runs inside (see the rules in [`core`](super)), so a visit is a few instructions long, at most an allocation, and
+//! who finds the lock taken waits for that long: it spins a little, then lets other threads run, then sleeps for a moment, in case
+//! the one inside has a lower priority. Who holds the only reference need not go in at all: nobody else can. In the local flavor both
+//! halves are plain cells, and there is nobody to wait for.
+//!
+//! # Pointers
+//!
+//! A [`Ptr`] knows what it points to, a [`Node`] only that it is a [`Machine`]: it finds the code in the table that stands beside the
+//! word. A [`Source`] is a node that may cross threads where its flavor does, and [`Work`] one whose machine has to be run.
+//!
+//! # Entries
+//!
+//! An [`Entry`] is a waker or a callback without its type. What is no larger than two words is stored in it.
+
+#![allow(unsafe_code)]
+
+mod entry;
+mod node;
+mod ptr;
+mod word;
+
+pub(crate) use self::entry::Entry;
+pub(in crate::core) use self::entry::{Kind, put_entry, put_present, take_entry, take_present};
+pub(crate) use self::node::Work;
+pub(crate) use self::node::{Node, Source};
+pub(crate) use self::ptr::Ptr;
+pub(crate) use self::ptr::{End, Ending};
+pub(crate) use self::word::{Atomic, Plain, Word};

@@ -1,0 +1,252 @@
+//! Counted pointers, and the way inside.
+
+use std::cell::UnsafeCell;
+use std::marker::PhantomData;
+use std::mem::ManuallyDrop;
+use std::ops::{Deref, DerefMut};
+use std::panic::{RefUnwindSafe, UnwindSafe};
+use std::ptr::NonNull;
+
+use super::node::{Node, Work};
+use super::word::Word;
+use crate::core::flavor::{CrossesThreads, Flavor};
+use crate::core::node::{Machine, Parked, Sources};
+use crate::list::Key;
+
+/// What stands at the head of each allocation, whatever comes after it.
+#[repr(C)]
+pub(super) struct Header<F: Flavor> {
+    pub(super) word: F::Word,
+    pub(super) table: &'static Table<F>,
+}
+
+/// The code of a machine, for those who do not know its type.
+///
+/// Each function asks that the pointer leads to a live [`Inner`] of the machine that the table was made for.
+pub(super) struct Table<F: Flavor> {
+    pub(super) run: unsafe fn(NonNull<Header<F>>),
+    pub(super) arrive: unsafe fn(NonNull<Header<F>>),
+    pub(super) withdraw: unsafe fn(NonNull<Header<F>>, Key, bool),
+    pub(super) disclaim: unsafe fn(NonNull<Header<F>>, Key),
+    pub(super) parked: unsafe fn(NonNull<Header<F>>) -> Option<Parked>,
+    pub(super) downstream: unsafe fn(NonNull<Header<F>>) -> Vec<Node<F>>,
+    pub(super) upstream: unsafe fn(NonNull<Header<F>>) -> Sources<F>,
+    pub(super) free: unsafe fn(NonNull<Header<F>>),
+}
+
+// `repr(C)`: a pointer to it is a pointer to its header.
+#[repr(C)]
+struct Inner<X: Machine> {
+    header: Header<X::Flavor>,
+    body: UnsafeCell<X>,
+}
+
+/// A counted pointer to a machine, and the way inside.
+pub struct Ptr<X: Machine> {
+    inner: NonNull<Inner<X>>,
+    owns: PhantomData<Inner<X>>,
+}
+
+// SAFETY: threads share the body, but only one is inside at a time, or alone: `X: Send` is what `Mutex<X>` asks for to be `Sync`, and
+// with a count beside it, which is atomic in a flavor that crosses threads, what `Arc<Mutex<X>>` asks for. The last pointer may end on
+// any thread, so `X` may be dropped there: `Send` again.
+unsafe impl<X: Machine<Flavor: CrossesThreads> + Send> Send for Ptr<X> {}
+// SAFETY: as above. A shared pointer can be cloned, so it must be as good as one that was sent.
+unsafe impl<X: Machine<Flavor: CrossesThreads> + Send> Sync for Ptr<X> {}
+
+/// A pointer can be moved whatever it points to.
+impl<X: Machine> Unpin for Ptr<X> {}
+
+// What runs inside changes the body at once or, if it panics, not at all.
+impl<X: Machine> UnwindSafe for Ptr<X> {}
+impl<X: Machine> RefUnwindSafe for Ptr<X> {}
+
+/// A visit: the body, for as long as nobody else is inside. Nothing foreign may run meanwhile.
+///
+/// It also ends by a panic.
+pub(in crate::core) struct Visit<'a, X: Machine>(&'a Inner<X>);
+
+impl<X: Machine> Deref for Visit<'_, X> {
+    type Target = X;
+
+    #[inline]
+    fn deref(&self) -> &X {
+        // SAFETY: who is inside is alone with the body.
+        unsafe { &*self.0.body.get() }
+    }
+}
+
+impl<X: Machine> DerefMut for Visit<'_, X> {
+    #[inline]
+    fn deref_mut(&mut self) -> &mut X {
+        // SAFETY: as above.
+        unsafe { &mut *self.0.body.get() }
+    }
+}
+
+impl<X: Machine> Drop for Visit<'_, X> {
+    #[inline]
+    fn drop(&mut self) {
+        self.0.header.word.unlock();
+    }
+}
+
+impl<X: Machine> Ptr<X> {
+    const TABLE: Table<X::Flavor> = Table {
+        // SAFETY (all): by the table's contract the pointer leads to a live `Inner<X>`.
+        run: |header| unsafe { Self::borrow(header, X::run) },
+        arrive: |header| unsafe { Self::borrow(header, X::arrive) },
+        withdraw: |header, key, cancel| unsafe { Self::borrow(header, |this| X::withdraw(this, key, cancel)) },
+        disclaim: |header, key| unsafe { Self::borrow(header, |this| X::disclaim(this, key)) },
+        parked: |header| unsafe { Self::borrow(header, |this| this.with(|body| body.parked())) },
+        downstream: |header| unsafe { Self::borrow(header, |this| this.with(|body| body.downstream())) },
+        upstream: |header| unsafe { Self::borrow(header, |this| this.with(|body| body.upstream())) },
+        // SAFETY: as above, and the caller's reference was the last.
+        free: |header| unsafe { free::<X>(header.cast()) },
+    };
+
+    #[inline]
+    pub(crate) fn new(body: impl FnOnce() -> X) -> Self {
+        Self::allocate(body, 1)
+    }
+
+    /// Two references: most have two ends.
+    #[inline]
+    pub(crate) fn pair(body: impl FnOnce() -> X) -> (Self, Self) {
+        let first = Self::allocate(body, 2);
+        let second = Ptr { inner: first.inner, owns: PhantomData };
+        (first, second)
+    }
+
+    /// A function, as what it makes is made in its place: a body moves slowly.
+    #[inline]
+    fn allocate(body: impl FnOnce() -> X, references: u32) -> Self {
+        let inner = Box::leak(Box::<Inner<X>>::new_uninit());
+        let header = Header { word: Word::new(references), table: &Self::TABLE };
+        let inner = inner.write(Inner { header, body: UnsafeCell::new(body()) });
+        Ptr { inner: NonNull::from(inner), owns: PhantomData }
+    }
+
+    /// # Safety
+    ///
+    /// `header` leads to a live `Inner<X>`.
+    unsafe fn borrow<R>(header: NonNull<Header<X::Flavor>>, f: impl FnOnce(&Self) -> R) -> R {
+        // Not dropped: the reference is the caller's.
+        f(&ManuallyDrop::new(Ptr { inner: header.cast(), owns: PhantomData }))
+    }
+
+    #[inline]
+    fn inner(&self) -> &Inner<X> {
+        // SAFETY: alive as long as this reference is, and only shared: the body stands in an `UnsafeCell`.
+        unsafe { self.inner.as_ref() }
+    }
+
+    #[inline]
+    fn word(&self) -> &<X::Flavor as Flavor>::Word {
+        &self.inner().header.word
+    }
+
+    /// Goes inside.
+    #[inline]
+    pub(in crate::core) fn visit(&self) -> Visit<'_, X> {
+        self.word().lock();
+        Visit(self.inner())
+    }
+
+    /// Goes inside for as long as `f` runs. Nothing foreign may run in it.
+    #[inline]
+    pub(crate) fn with<R>(&self, f: impl FnOnce(&mut X) -> R) -> R {
+        f(&mut self.visit())
+    }
+
+    /// The body, if this is the only reference.
+    #[inline]
+    pub(crate) fn alone(&mut self) -> Option<&mut X> {
+        if !self.word().is_one() {
+            return None;
+        }
+        // SAFETY: nobody is inside, and nobody can come in but through this very reference, which is borrowed for as long.
+        Some(unsafe { &mut *self.inner().body.get() })
+    }
+
+    /// What tells one machine from all others that live.
+    #[inline]
+    pub(crate) fn address(&self) -> *const () {
+        self.inner.as_ptr().cast_const().cast()
+    }
+
+    /// The same machine for those who do not know its type.
+    #[inline]
+    pub(crate) fn into_node(self) -> Node<X::Flavor> {
+        Node::of(ManuallyDrop::new(self).inner.cast())
+    }
+
+    #[inline]
+    pub(crate) fn into_work(self) -> Work {
+        self.into_node().into_work()
+    }
+}
+
+/// # Safety
+///
+/// The caller's reference was the last one, and is not used any more.
+unsafe fn free<X: Machine>(inner: NonNull<Inner<X>>) {
+    // SAFETY: it came out of a box, and nobody knows it any more.
+    drop(unsafe { Box::from_raw(inner.as_ptr()) });
+}
+
+impl<X: Machine> Clone for Ptr<X> {
+    #[inline]
+    fn clone(&self) -> Self {
+        self.word().add();
+        Ptr { inner: self.inner, owns: PhantomData }
+    }
+}
+
+impl<X: Machine> Drop for Ptr<X> {
+    #[inline]
+    fn drop(&mut self) {
+        if self.word().subtract() {
+            // SAFETY: the last reference ends here.
+            unsafe { free(self.inner) };
+        }
+    }
+}
+
+/// What ends by more than being dropped.
+pub(crate) trait End {
+    fn end(self);
+}
+
+/// Ends it where it is dropped, or hands it out instead.
+pub(crate) struct Ending<D: End>(ManuallyDrop<D>);
+
+impl<D: End> Ending<D> {
+    #[inline]
+    pub(crate) fn new(inner: D) -> Self {
+        Ending(ManuallyDrop::new(inner))
+    }
+
+    #[inline]
+    pub(crate) fn into_inner(self) -> D {
+        // SAFETY: it is not dropped, so this is the only time.
+        unsafe { ManuallyDrop::take(&mut ManuallyDrop::new(self).0) }
+    }
+}
+
+impl<D: End> Deref for Ending<D> {
+    type Target = D;
+
+    #[inline]
+    fn deref(&self) -> &D {
+        &self.0
+    }
+}
+
+impl<D: End> Drop for Ending<D> {
+    #[inline]
+    fn drop(&mut self) {
+        // SAFETY: nobody uses it after its drop.
+        unsafe { ManuallyDrop::take(&mut self.0) }.end();
+    }
+}
