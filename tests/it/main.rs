@@ -56,6 +56,7 @@ mod event_loop;
 mod executors;
 mod handle;
 mod host;
+mod host_function;
 mod host_wake;
 mod inference;
 mod into_local;
