@@ -93,7 +93,7 @@ pub const PROMISES: &[Operation] = &[
     promises::SHARED_1024,
     promises::CALLBACK,
     promises::CALLBACKS,
-    promises::LATE_CALLBACKS,
+    promises::LATE_CALLBACK,
     promises::THEN,
     promises::LOCAL_READY,
     promises::LOCAL_PENDING,

@@ -323,10 +323,10 @@ macro_rules! callbacks {
 }
 callbacks!(CALLBACK, "callback: create, one callback, settle", callbacks, by_hand, 0.9, 1, 0);
 callbacks!(CALLBACKS, "callbacks: create, eight, settle", callbacks, by_hand, 0.9, 8, 0);
-callbacks!(LATE_CALLBACKS, "late callbacks: create, settle, eight", callbacks, by_hand, 0.9, 0, 8);
+callbacks!(LATE_CALLBACK, "late callback: create, settle, one callback", callbacks, by_hand, 0.9, 0, 1);
 callbacks!(LOCAL_CALLBACK, "local callback: create, one, settle", local_callbacks, local_by_hand, 0.7, 1, 0);
 callbacks!(LOCAL_CALLBACKS, "local callbacks: create, eight, settle", local_callbacks, local_by_hand, 0.7, 8, 0);
-callbacks!(LOCAL_LATE, "local late callbacks: create, settle, eight", local_callbacks, local_by_hand, 0.7, 0, 8);
+callbacks!(LOCAL_LATE, "local late callback: create, settle, one", local_callbacks, local_by_hand, 0.7, 0, 1);
 
 // Chains.
 

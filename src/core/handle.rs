@@ -4,7 +4,7 @@ use std::any::Any;
 use std::fmt;
 use std::panic::Location;
 use std::sync::{Arc, Weak};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 
 use super::extra::{Link, Links};
 use super::flavor::{Accepts, Flavor};
@@ -150,9 +150,11 @@ impl<T, E, P, F: Flavor> Core<T, E, P, F> {
                 }
                 Some(Kind::Waker) => {
                     shared.settle_simply(outcome);
-                    let waker = shared.take_entry();
+                    let waker = shared.take_waker();
                     drop(shared);
-                    self.wake(waker, caller);
+                    if let Some(waker) = waker {
+                        self.wake(waker, caller);
+                    }
                     return true;
                 }
                 Some(Kind::Observer) => {
@@ -171,8 +173,7 @@ impl<T, E, P, F: Flavor> Core<T, E, P, F> {
     }
 
     #[inline(never)]
-    fn wake(&self, entry: Option<Entry<T, E, P, F>>, caller: Caller) {
-        let Some(Ok(waker)) = entry.map(Entry::<T, E, P, F>::into_waker) else { return };
+    fn wake(&self, waker: Waker, caller: Caller) {
         match Frame::open(caller) {
             Some(frame) => {
                 trampoline::guard(|| waker.wake());
@@ -450,7 +451,23 @@ impl<T, E, P, F: Flavor> Core<T, E, P, F> {
     }
 
     /// Polls on behalf of one promise, which is parked under `key`. When it is ready, the right is used up.
+    #[inline]
     pub(crate) fn poll(&self, key: &mut Key, cx: &mut Context<'_>) -> Poll<Result<Result<T, E>, Lost>> {
+        if *key == Key::DANGLING && self.with(|shared| shared.parks_simply()) {
+            let waker = cx.waker().clone();
+            let mut shared = self.0.visit();
+            if shared.parks_simply() {
+                shared.park_simply(waker);
+                *key = Key::FIRST;
+                awaited::note(self.address(), shared.origin);
+                return Poll::Pending;
+            }
+        }
+        self.poll_fully(key, cx)
+    }
+
+    #[inline(never)]
+    fn poll_fully(&self, key: &mut Key, cx: &mut Context<'_>) -> Poll<Result<Result<T, E>, Lost>> {
         loop {
             if let Some(taken) = self.take() {
                 return Poll::Ready(taken);

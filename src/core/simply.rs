@@ -1,5 +1,7 @@
 //! The common cases in few instructions. Whatever else there is, the transitions in `transitions.rs` think of.
 
+use std::task::Waker;
+
 use super::flavor::Flavor;
 use super::raw::{self, Kind};
 use super::state::{Entry, Phase, Shared, Slot};
@@ -25,6 +27,22 @@ impl<T: 'static, E: 'static, P: 'static, F: Flavor> Shared<T, E, P, F> {
         self.phase = if resolved { Phase::Resolved } else { Phase::Rejected };
         self.lender = trampoline::this_thread();
         self.take_entry()
+    }
+
+    #[inline]
+    pub(super) fn take_waker(&mut self) -> Option<Waker> {
+        raw::take_waker(&mut self.entry)
+    }
+
+    /// Whether a task that waits can be parked as the one entry.
+    #[inline]
+    pub(super) fn parks_simply(&self) -> bool {
+        self.entry.is_none() && self.is_pending()
+    }
+
+    #[inline]
+    pub(super) fn park_simply(&mut self, waker: Waker) {
+        raw::put_entry(&mut self.entry, Entry::<T, E, P, F>::of_waker(waker));
     }
 
     #[inline]

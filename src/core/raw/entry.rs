@@ -15,11 +15,7 @@ pub(in crate::core) fn take_present<T, E, F: Flavor>(slot: &mut Slot<T, E, F>) -
     let Slot::Present(outcome) = slot else { return None };
     // SAFETY: it is read once, and nothing can happen before it is overwritten, which does not drop it.
     unsafe {
-        // Part by part, as it was written a moment ago.
-        let outcome = match outcome {
-            Ok(value) => Ok(ptr::read(value)),
-            Err(error) => Err(ptr::read(error)),
-        };
+        let outcome = ptr::read(outcome);
         ptr::write(slot, Slot::Empty);
         Some(outcome)
     }
@@ -37,6 +33,19 @@ pub(in crate::core) fn take_entry<T, E, X, F: Flavor>(
         let entry = Entry { data, calls: entry.calls, many: PhantomData };
         ptr::write(place, None);
         Some(entry)
+    }
+}
+
+/// Takes out an entry that is a waker.
+#[inline]
+pub(in crate::core) fn take_waker<T, E, X, F: Flavor>(place: &mut Option<Entry<T, E, X, F>>) -> Option<Waker> {
+    let entry = place.as_mut().filter(|entry| entry.kind() == Kind::Waker)?;
+    // SAFETY: the data of this kind is a waker; it is loaded once, and nothing can happen before it is overwritten, which does not drop
+    // it.
+    unsafe {
+        let waker = load(&mut entry.data);
+        ptr::write(place, None);
+        Some(waker)
     }
 }
 

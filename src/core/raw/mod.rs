@@ -27,7 +27,7 @@ mod ptr;
 mod word;
 
 pub(crate) use self::entry::Entry;
-pub(in crate::core) use self::entry::{Kind, put_entry, put_present, take_entry, take_present};
+pub(in crate::core) use self::entry::{Kind, put_entry, put_present, take_entry, take_present, take_waker};
 pub(crate) use self::node::Work;
 pub(crate) use self::node::{Node, Source};
 pub(crate) use self::ptr::Ptr;
