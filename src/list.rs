@@ -56,6 +56,11 @@ impl<V> List<V> {
         List { slots: SmallVec::new(), first: NONE, last: NONE, free: NONE, len: 0, next_number: 0 }
     }
 
+    /// Has the first entry not be [`Key::FIRST`]: that names something else already, or did.
+    pub(crate) fn skip_first(&mut self) {
+        self.next_number = 1;
+    }
+
     pub(crate) fn len(&self) -> usize {
         self.len
     }

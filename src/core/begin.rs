@@ -57,6 +57,7 @@ impl<T: 'static, E: 'static, P: 'static, F: Flavor> Shared<T, E, P, F> {
             }
             (Slot::Present(_), Some(Kind::Waker)) => self.wake(),
             (Slot::Present(_), None) => {
+                debug_assert!(self.is_deserted(), "an outcome was disposed of that somebody may ask for");
                 self.lend_to(loan);
                 self.lender = 0;
                 Step::Dispose

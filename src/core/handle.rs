@@ -83,7 +83,7 @@ impl<T, E, P, F: Flavor> Core<T, E, P, F> {
         }
         match Frame::open(caller) {
             Some(frame) => {
-                lend::proceed(&self.0, step, loan);
+                trampoline::guard(|| lend::proceed(&self.0, step, loan));
                 frame.close();
             }
             None => self.postpone(step, loan, caller),
@@ -251,16 +251,15 @@ impl<T, E, P, F: Flavor> Core<T, E, P, F> {
             let step = shared.settle(true, &mut loan);
             // Settled by whoever it was, it is not abandoned.
             let disposes = shared.drop_producer();
-            (
-                source,
-                if disposes && matches!(step, Some(Step::Rest)) { Some(shared.claim(true, &mut None)) } else { step },
-            )
+            let rests = step.as_ref().is_none_or(Step::is_rest);
+            (source, if disposes && rests { shared.claim(true, &mut None) } else { step.unwrap_or(Step::Rest) })
         });
         drop(source);
-        match step {
-            Some(Step::Rest) => {}
-            Some(_) => trampoline::defer(Job::Work(self.0.into_work())),
-            None => trampoline::scrap(Caller::Library, loan),
+        if loan.is_some() {
+            trampoline::scrap(Caller::Library, loan);
+        }
+        if !step.is_rest() {
+            trampoline::defer(Job::Work(self.0.into_work()));
         }
     }
 
@@ -368,7 +367,7 @@ impl<T, E, P, F: Flavor> Core<T, E, P, F> {
             let mut loan = Some(outcome);
             let step = shared.resume(&mut loan);
             drop(shared);
-            lend::proceed(&self.0, step, loan);
+            trampoline::guard(|| lend::proceed(&self.0, step, loan));
         }
         frame.close();
     }
@@ -445,7 +444,11 @@ impl<T, E, P, F: Flavor> Core<T, E, P, F> {
                 self.perform(step, Caller::Quiet);
                 Ok(loan.expect("the outcome is on loan"))
             }
-            (Take::Spoiled(broken), _) => Err(Lost::Spoiled(broken)),
+            (Take::Spoiled(broken), _) => {
+                let step = self.with(|shared| shared.claim(false, &mut None));
+                self.perform(step, Caller::Quiet);
+                Err(Lost::Spoiled(broken))
+            }
             _ => unreachable!("what was taken is somewhere else"),
         }
     }
@@ -514,6 +517,9 @@ impl<T, E, P, F: Flavor> Core<T, E, P, F> {
     /// One promise less, without taking the outcome.
     #[inline]
     pub(crate) fn release(&mut self, key: Key) {
+        if key != Key::DANGLING {
+            awaited::forget(self.address());
+        }
         if self.end_alone() {
             return;
         }
@@ -576,10 +582,14 @@ impl<T, E, P, F: Flavor> Core<T, E, P, F> {
     #[inline]
     pub(crate) fn lead<U, E2, P2>(&self, target: &Core<U, E2, P2, F>, continuation: Entry<T, E, P, F>) {
         let mut loan = None;
-        let (key, step) = self.with(|shared| shared.consume(continuation, false, &mut loan));
-        if key != Key::FIRST {
-            target.with(|shared| shared.correct_source(key));
-        }
+        let step = self.with(|shared| {
+            let (key, step) = shared.consume(continuation, false, &mut loan);
+            if key != Key::FIRST {
+                // Before anybody can run the continuation: what that makes the target follow comes after.
+                target.with(|shared| shared.correct_source(key));
+            }
+            step
+        });
         self.perform_with(step, loan, Caller::User);
     }
 
@@ -614,7 +624,7 @@ impl<T, E, P, F: Flavor> End for Core<T, E, P, F> {
 pub(crate) fn arrive<F: Flavor>(promise: Node<F>) {
     match Frame::open(Caller::Home) {
         Some(frame) => {
-            promise.arrive();
+            trampoline::guard(|| promise.arrive());
             frame.close();
         }
         None => trampoline::postpone(Caller::Home, Job::Call(Box::new(move || promise.arrive()))),

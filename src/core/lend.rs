@@ -253,7 +253,14 @@ impl<T: 'static, E: 'static, P: 'static, F: Flavor> Machine for Shared<T, E, P, 
 
     fn run(this: &Ptr<Self>) {
         let mut loan = None;
-        let step = this.with(|shared| shared.begin(&mut loan));
+        let step = this.with(|shared| {
+            // What there was to do may have gone since: a consumer that was withdrawn, say.
+            if !shared.has_home() && !shared.has_work() {
+                shared.lender = 0;
+                return Step::Rest;
+            }
+            shared.begin(&mut loan)
+        });
         proceed(this, step, loan);
     }
 

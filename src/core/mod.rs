@@ -75,7 +75,8 @@
 //!
 //! 1. Inside nothing foreign runs: no callback, no waker's clone, wake or drop, no clone or drop of a user's value, no
 //!    `E::from`. A transition hands out what is to be dropped.
-//! 2. One visit at a time. An aggregate may visit its own promise from inside itself, never the other way round. No reference ends
+//! 2. One visit at a time. An aggregate may visit its own promise from inside itself, and a source a promise that is just being derived
+//!    from it and known to nobody, never the other way round. No reference ends
 //!    inside: it may be the last one.
 //! 3. The outcome is back in its place before wakers and continuations run.
 //! 4. Foreign code is always called inside a guard, and through the [`trampoline`]: it may re-enter, panic, and

@@ -214,6 +214,10 @@ impl<T: 'static, E: 'static, P: 'static, F: Flavor> Shared<T, E, P, F> {
     pub(super) fn extra(&mut self) -> &mut Extra<T, E, P, F> {
         if self.many().is_none() {
             let mut extra = Box::new(Extra::new());
+            // A key of the one entry stays good in the list. If that entry has gone, its key is stale, and must name nobody else.
+            if !matches!(self.kind(), Some(Kind::Waker | Kind::Continuation)) {
+                extra.consumers.skip_first();
+            }
             if let Some(entry) = raw::take_entry(&mut self.entry) {
                 let silent = mem::take(&mut self.silent);
                 extra.add(entry, !silent);

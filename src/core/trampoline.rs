@@ -193,7 +193,8 @@ pub(crate) fn this_thread() -> u32 {
     fn next() -> u32 {
         static NEXT: AtomicU32 = AtomicU32::new(1);
         // ORDERING: Relaxed, as only the numbers count. After four billion threads they begin anew.
-        NUMBER.set(NEXT.fetch_add(1, Ordering::Relaxed).max(1));
+        // Neither 0 nor what stands for no thread at all.
+        NUMBER.set(NEXT.fetch_add(1, Ordering::Relaxed).clamp(1, u32::MAX - 1));
         NUMBER.get()
     }
     match NUMBER.get() {

@@ -76,7 +76,9 @@ impl<T: 'static, E: 'static, P: 'static, F: Flavor> Shared<T, E, P, F> {
         let Slot::Follows(source, key) = mem::replace(&mut self.slot, slot) else { return self.claim(later, loan) };
         // A promise that is settled follows nothing any more.
         let claims = mem::take(&mut self.claims);
-        if later || self.lender != 0 || self.many().is_some() {
+        // The callbacks of a cancel come before its sources.
+        let tells = self.is_canceled() && self.kind() == Some(Kind::Canceler);
+        if later || tells || self.lender != 0 || self.many().is_some() {
             self.extra().links.push(Link { source, key, private: false, claims });
             return self.claim(later, loan);
         }

@@ -127,14 +127,15 @@ impl<I, C, U, E, F: Flavor> Shared<I, C, U, E, F> {
         self.over || self.deferred.state() != State::Pending
     }
 
-    /// One promise in flight less, one value more. A value that comes too late comes back, to be dropped after unlocking.
-    fn fill(&mut self, slot: usize, key: Key, value: U) -> Option<U> {
-        self.in_flight.remove(key);
+    /// One promise in flight less, one value more. A value that comes too late comes back with the link, to be dropped outside.
+    fn fill(&mut self, slot: usize, key: Key, value: U) -> (Option<U>, Option<Option<Link<F>>>) {
+        let link = self.in_flight.remove(key);
         self.settled += 1;
-        match self.slots.get_mut(slot) {
+        let late = match self.slots.get_mut(slot) {
             Some(empty) => empty.replace(value),
             None => Some(value),
-        }
+        };
+        (late, link)
     }
 
     /// The outcome, if the last promise has settled.
@@ -227,8 +228,8 @@ impl<I, C, U, E, F: Flavor> Flight<I, C, U, E, F> {
     /// Notes the link to a promise that was started, and puts the source back.
     fn resume(&self, source: Source<I, C>, key: Key, link: Option<Link<F>>) {
         let followed = link.as_ref().map(|link| link.source.clone());
+        let mut link = link;
         let late = self.shared.with(|shared| {
-            let mut link = link;
             if let Some(noted) = shared.in_flight.get_mut(key) {
                 *noted = link.take();
             }
@@ -236,9 +237,9 @@ impl<I, C, U, E, F: Flavor> Flight<I, C, U, E, F> {
                 shared.source = Some(source);
                 return None;
             }
-            Some((source, link))
+            Some(source)
         });
-        if let Some((source, link)) = late {
+        if let Some(source) = late {
             // The outcome was decided while the promise was being started, by who could not find its link.
             trampoline::guard(|| drop(source));
             unfollow(link.into_iter().collect::<Links<F>>(), true);

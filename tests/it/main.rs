@@ -63,6 +63,7 @@ mod into_local;
 mod local;
 mod memory;
 mod misuse;
+mod one_entry;
 mod regressions;
 mod shutdown;
 mod sizes;
