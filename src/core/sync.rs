@@ -1,10 +1,95 @@
-//! The primitives of the core: those of the standard library, or those of the model checker.
+//! The primitives of the core: those of the standard library, or those of the model checker, for `tests/loom`.
 
 #[cfg(not(loom))]
 pub(crate) use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 #[cfg(loom)]
-pub(crate) use loom::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+pub(crate) use loom::sync::atomic::{AtomicU32, Ordering};
+
+/// The model checker's, with another `swap`. By that one's own a thread that finds the lock taken writes, too, and the checker, to which
+/// that write and the one of `unlock` are in no order, lets it see its own for ever.
+#[cfg(loom)]
+#[derive(Debug)]
+pub(crate) struct AtomicBool(loom::sync::atomic::AtomicBool);
+
+#[cfg(loom)]
+impl AtomicBool {
+    pub(crate) fn new(value: bool) -> Self {
+        AtomicBool(loom::sync::atomic::AtomicBool::new(value))
+    }
+
+    pub(crate) fn load(&self, ordering: Ordering) -> bool {
+        self.0.load(ordering)
+    }
+
+    pub(crate) fn store(&self, value: bool, ordering: Ordering) {
+        self.0.store(value, ordering);
+    }
+
+    pub(crate) fn swap(&self, value: bool, ordering: Ordering) -> bool {
+        match self.0.compare_exchange(!value, value, ordering, Ordering::Relaxed) {
+            Ok(old) | Err(old) => old,
+        }
+    }
+}
+
+/// The standard library's cell, with the interface of the model checker's: that one is told which access begins when.
+#[cfg(not(loom))]
+pub(crate) struct UnsafeCell<X>(std::cell::UnsafeCell<X>);
+
+#[cfg(not(loom))]
+impl<X> UnsafeCell<X> {
+    #[inline(always)]
+    pub(crate) fn new(value: X) -> Self {
+        UnsafeCell(std::cell::UnsafeCell::new(value))
+    }
+
+    #[inline(always)]
+    pub(crate) fn with<R>(&self, f: impl FnOnce(*const X) -> R) -> R {
+        f(self.0.get())
+    }
+
+    #[inline(always)]
+    pub(crate) fn with_mut<R>(&self, f: impl FnOnce(*mut X) -> R) -> R {
+        f(self.0.get())
+    }
+}
+
+/// The model checker's cell. It stands for its allocation, too: one that is never freed fails the model.
+#[cfg(loom)]
+pub(crate) struct UnsafeCell<X>(loom::alloc::Track<loom::cell::UnsafeCell<X>>);
+
+#[cfg(loom)]
+impl<X> UnsafeCell<X> {
+    pub(crate) fn new(value: X) -> Self {
+        UnsafeCell(loom::alloc::Track::new(loom::cell::UnsafeCell::new(value)))
+    }
+
+    #[track_caller]
+    pub(crate) fn with<R>(&self, f: impl FnOnce(*const X) -> R) -> R {
+        self.0.get_ref().with(f)
+    }
+
+    #[track_caller]
+    pub(crate) fn with_mut<R>(&self, f: impl FnOnce(*mut X) -> R) -> R {
+        self.0.get_ref().with_mut(f)
+    }
+}
+
+/// Declares thread-locals. The model checker's threads are all on one thread of the system.
+macro_rules! per_thread {
+    ($(static $name:ident: $type:ty = $value:expr;)*) => {
+        #[cfg(not(loom))]
+        std::thread_local! {
+            $(static $name: $type = const { $value };)*
+        }
+        #[cfg(loom)]
+        loom::thread_local! {
+            $(static $name: $type = $value;)*
+        }
+    };
+}
+pub(crate) use per_thread;
 
 /// Waits for another thread to finish a few instructions: the longer it takes, the more time it is given.
 #[cfg(not(loom))]

@@ -22,6 +22,7 @@ use std::panic::resume_unwind;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use super::raw::Work;
+use super::sync::per_thread;
 use crate::diagnostics::{self, Payload};
 
 /// How many frames nest that user code has called for. The guarantee is sixteen settles; a registration may stand between each two.
@@ -182,22 +183,24 @@ impl Trampoline {
     }
 }
 
-thread_local! {
-    static TRAMPOLINE: Trampoline = const { Trampoline::new() };
-    static NUMBER: Cell<u32> = const { Cell::new(0) };
+per_thread! {
+    static TRAMPOLINE: Trampoline = Trampoline::new();
+    static NUMBER: Cell<u32> = Cell::new(0);
 }
 
 /// Names the calling thread among those that live. Never 0.
 pub(crate) fn this_thread() -> u32 {
     #[cold]
     fn next() -> u32 {
+        // The standard library's in any case: the model checker need not know, as it is a name and no more.
         static NEXT: AtomicU32 = AtomicU32::new(1);
         // ORDERING: Relaxed, as only the numbers count. After four billion threads they begin anew.
         // Neither 0 nor what stands for no thread at all.
-        NUMBER.set(NEXT.fetch_add(1, Ordering::Relaxed).clamp(1, u32::MAX - 1));
-        NUMBER.get()
+        let number = NEXT.fetch_add(1, Ordering::Relaxed).clamp(1, u32::MAX - 1);
+        NUMBER.with(|own| own.set(number));
+        number
     }
-    match NUMBER.get() {
+    match NUMBER.with(Cell::get) {
         0 => next(),
         number => number,
     }

@@ -10,6 +10,11 @@
 //! the one inside has a lower priority. Who holds the only reference need not go in at all: nobody else can. In the local flavor both
 //! halves are plain cells, and there is nobody to wait for.
 //!
+//! The races of this protocol and of the transitions are modeled in `tests/loom`, in every order and with every value that a load may
+//! see. To the model checker each look at a body is an access of its own, at the moment when it begins, so two visits at once, or one
+//! that does not see what the last has done, fail the model. It sees an allocation that is freed before all visits have ended, or never,
+//! but not a reference to a body that is kept beyond its visit: the compiler does.
+//!
 //! # Pointers
 //!
 //! A [`Ptr`] knows what it points to, a [`Node`] only that it is a [`Machine`]: it finds the code in the table that stands beside the

@@ -1,6 +1,5 @@
 //! Counted pointers, and the way inside.
 
-use std::cell::UnsafeCell;
 use std::marker::PhantomData;
 use std::mem::ManuallyDrop;
 use std::ops::{Deref, DerefMut};
@@ -11,6 +10,7 @@ use super::node::{Node, Work};
 use super::word::Word;
 use crate::core::flavor::{CrossesThreads, Flavor};
 use crate::core::node::{Machine, Parked, Sources};
+use crate::core::sync::UnsafeCell;
 use crate::list::Key;
 
 /// What stands at the head of each allocation, whatever comes after it.
@@ -72,7 +72,7 @@ impl<X: Machine> Deref for Visit<'_, X> {
     #[inline]
     fn deref(&self) -> &X {
         // SAFETY: who is inside is alone with the body.
-        unsafe { &*self.0.body.get() }
+        self.0.body.with(|body| unsafe { &*body })
     }
 }
 
@@ -80,7 +80,7 @@ impl<X: Machine> DerefMut for Visit<'_, X> {
     #[inline]
     fn deref_mut(&mut self) -> &mut X {
         // SAFETY: as above.
-        unsafe { &mut *self.0.body.get() }
+        self.0.body.with_mut(|body| unsafe { &mut *body })
     }
 }
 
@@ -166,7 +166,7 @@ impl<X: Machine> Ptr<X> {
             return None;
         }
         // SAFETY: nobody is inside, and nobody can come in but through this very reference, which is borrowed for as long.
-        Some(unsafe { &mut *self.inner().body.get() })
+        Some(self.inner().body.with_mut(|body| unsafe { &mut *body }))
     }
 
     /// What tells one machine from all others that live.
@@ -191,6 +191,8 @@ impl<X: Machine> Ptr<X> {
 ///
 /// The caller's reference was the last one, and is not used any more.
 unsafe fn free<X: Machine>(inner: NonNull<Inner<X>>) {
+    // SAFETY: it is there for another moment. The model checker is told that all visits must have ended before.
+    unsafe { inner.as_ref() }.body.with_mut(|_| ());
     // SAFETY: it came out of a box, and nobody knows it any more.
     drop(unsafe { Box::from_raw(inner.as_ptr()) });
 }
