@@ -1,0 +1,87 @@
+//! Chains, aggregates and rings.
+
+use deferral::{BrokenKind, Deferred, when};
+use loom::future::block_on;
+use loom::thread;
+
+use crate::{Count, FEW, PREEMPTIONS, Pair, explore, outcome, rejected};
+
+/// G4, G7: an aggregate whose inputs are settled by two threads at once is settled by the later one.
+#[test]
+fn the_inputs_of_when_are_settled_at_once() {
+    explore(PREEMPTIONS, [()], |tally| {
+        let (a, first): Pair = Deferred::new();
+        let (b, second): Pair = Deferred::new();
+        let both = when([first, second]);
+        let value = tally.value(1);
+        let other = thread::spawn(move || assert!(a.resolve(value)));
+        assert!(b.resolve(tally.value(2)));
+        let [one, two] = block_on(both).unwrap();
+        assert_eq!([one.look(), two.look()], [1, 2]);
+        other.join().unwrap();
+    });
+}
+
+/// G1, G8: the end of a chain is canceled while its beginning is settled. If the cancel wins, the source is canceled or its value dropped.
+#[test]
+fn a_settle_races_the_cancel_of_a_chain() {
+    let ends = [(true, false), (true, true), (false, true)];
+    explore(PREEMPTIONS, ends, |tally| {
+        let (deferred, promise): Pair = Deferred::new();
+        let chain = promise.then(Ok).then(Ok);
+        let value = tally.value(1);
+        let other = thread::spawn(move || deferred.resolve(value));
+        let canceled = chain.cancel();
+        let resolved = other.join().unwrap();
+        assert_eq!(outcome(chain), if canceled { rejected(BrokenKind::Canceled) } else { Ok(1) });
+        (canceled, resolved)
+    });
+}
+
+/// G8: the end of a chain is dropped while its beginning is settled: the chain runs all the same.
+#[test]
+fn a_settle_races_the_drop_of_a_chain() {
+    explore(PREEMPTIONS, [1], |tally| {
+        let (deferred, promise): Pair = Deferred::new();
+        let ran = Count::default();
+        let chain = promise.then({
+            let ran = ran.clone();
+            move |value| {
+                ran.add();
+                Ok(value)
+            }
+        });
+        let value = tally.value(1);
+        let other = thread::spawn(move || assert!(deferred.resolve(value)));
+        drop(chain);
+        other.join().unwrap();
+        ran.get()
+    });
+}
+
+/// G7: two threads close a ring of two promises, each with one link: at least one of them finds it, and nothing is left.
+#[test]
+fn two_links_race_to_close_a_ring() {
+    explore(FEW, [()], |_| {
+        let (a, first): Pair = Deferred::new();
+        let (b, second): Pair = Deferred::new();
+        let other = thread::spawn(move || first.forward(b));
+        second.forward(a);
+        other.join().unwrap();
+    });
+}
+
+/// G1, G7: a ring is closed while somebody settles a promise in it: its own end wins, or the ring's.
+#[test]
+fn closing_a_ring_races_settle() {
+    explore(FEW, [false, true], |tally| {
+        let (a, first): Pair = Deferred::new();
+        let (b, second): Pair = Deferred::new();
+        let settler = a.clone();
+        first.forward(b);
+        let value = tally.value(1);
+        let other = thread::spawn(move || settler.resolve(value));
+        second.forward(a);
+        other.join().unwrap()
+    });
+}

@@ -1,0 +1,111 @@
+//! Waiting.
+
+use std::sync::Arc;
+use std::task::Waker;
+
+use deferral::{BrokenKind, Deferred};
+use loom::thread;
+
+use crate::{Count, FEW, PREEMPTIONS, Pair, explore, outcome, poll, rejected};
+
+/// G7, G13: who waits is woken, and sees what the producer did.
+#[test]
+fn poll_races_settle() {
+    explore(PREEMPTIONS, [Ok(1)], |tally| {
+        let (deferred, promise): Pair = Deferred::new();
+        let value = tally.value(1);
+        let other = thread::spawn(move || assert!(deferred.resolve(value)));
+        let end = outcome(promise);
+        other.join().unwrap();
+        end
+    });
+}
+
+/// G2, G7: who waits is woken when the last of two producers goes.
+#[test]
+fn poll_races_the_drop_of_the_last_producer() {
+    explore(FEW, [rejected(BrokenKind::Abandoned)], |_| {
+        let (deferred, promise): Pair = Deferred::new();
+        let clone = deferred.clone();
+        let others = [thread::spawn(move || drop(clone)), thread::spawn(move || drop(deferred))];
+        let end = outcome(promise);
+        others.into_iter().for_each(|other| other.join().unwrap());
+        end
+    });
+}
+
+/// G1, G2: a producer's drop takes nothing from the settle of another.
+#[test]
+fn settle_races_the_drop_of_another_producer() {
+    explore(PREEMPTIONS, [Ok(1)], |tally| {
+        let (deferred, promise): Pair = Deferred::new();
+        let clone = deferred.clone();
+        let other = thread::spawn(move || drop(clone));
+        assert!(deferred.resolve(tally.value(1)));
+        drop(deferred);
+        let end = outcome(promise);
+        other.join().unwrap();
+        end
+    });
+}
+
+/// G7: of two wakers, one after the other, the one that was parked last is woken.
+#[test]
+fn a_new_waker_races_settle() {
+    explore(PREEMPTIONS, [0, 1], |tally| {
+        let (deferred, mut promise): Pair = Deferred::new();
+        let first = Arc::new(Count::default());
+        assert!(poll(&mut promise, &Waker::from(first.clone())).is_pending());
+        let value = tally.value(1);
+        let other = thread::spawn(move || assert!(deferred.resolve(value)));
+        assert_eq!(outcome(promise), Ok(1));
+        other.join().unwrap();
+        first.get()
+    });
+}
+
+/// G3, G7: of two promises that wait each is woken and gets a value, the last one the value itself.
+#[test]
+fn two_consumers_race_settle() {
+    explore(FEW, [()], |tally| {
+        let (deferred, promise): Pair = Deferred::new();
+        let clone = promise.clone();
+        let value = tally.value(1);
+        let others = [
+            thread::spawn(move || assert_eq!(outcome(clone), Ok(1))),
+            thread::spawn(move || assert!(deferred.resolve(value))),
+        ];
+        assert_eq!(outcome(promise), Ok(1));
+        others.into_iter().for_each(|other| other.join().unwrap());
+        assert_eq!(tally.made(), 2);
+    });
+}
+
+/// G3: two promises that take a settled outcome at once lend it to each other.
+#[test]
+fn two_consumers_race_for_what_is_there() {
+    explore(PREEMPTIONS, [()], |tally| {
+        let (deferred, promise): Pair = Deferred::new();
+        let clone = promise.clone();
+        assert!(deferred.resolve(tally.value(1)));
+        let other = thread::spawn(move || assert_eq!(outcome(clone), Ok(1)));
+        assert_eq!(outcome(promise), Ok(1));
+        other.join().unwrap();
+        assert_eq!(tally.made(), 2);
+    });
+}
+
+/// G7: one of two that wait goes, and the other is still woken.
+#[test]
+fn a_dropped_waiter_races_settle() {
+    explore(PREEMPTIONS, [1, 2], |tally| {
+        let (deferred, promise): Pair = Deferred::new();
+        let mut clone = promise.clone();
+        assert!(poll(&mut clone, Waker::noop()).is_pending());
+        let other = thread::spawn(move || drop(clone));
+        assert!(deferred.resolve(tally.value(1)));
+        assert_eq!(outcome(promise), Ok(1));
+        other.join().unwrap();
+        tally.made()
+    });
+}
