@@ -112,13 +112,20 @@ fn nothing_runs_inside_the_call() {
             Ok(n)
         })
     });
+    let (next, followed) = Deferred::<u32>::new();
+    let (entry, at_rest) = (log.entry("followed"), Promise::<u32>::resolved(3).via(&handle));
+    drop(followed.done(move |_| entry()));
+    event_loop.run_until_idle();
+    let (kept, entry) = (at_rest.clone(), log.entry("gathered"));
+    step(&event_loop, &log, "forward", move || at_rest.forward(next));
+    step(&event_loop, &log, "when", move || when([kept]).done(|_| entry()));
     let (entry, to) = (log.entry("settled"), handle.clone());
     step(&event_loop, &log, "via", move || Promise::<u32>::resolved(1).via(&to).done(|_| entry()));
     let (_deferred, promise) = Deferred::<u32>::new();
     let (entry, promise) = (log.entry("canceled"), promise.via(&handle));
     step(&event_loop, &log, "cancel", move || promise.fail(|_| entry()).cancel());
-    let expected = "notify returned 1 resolve returned 2 done returned late then returned chained via returned settled \
-                    cancel returned canceled";
+    let expected = "notify returned 1 resolve returned 2 done returned late then returned chained forward returned followed \
+                    when returned gathered via returned settled cancel returned canceled";
     assert_eq!(log.text(), expected);
 }
 
@@ -154,6 +161,30 @@ fn in_settle_order() {
             }
             assert_eq!(log.text(), ORDER.map(|n| n.to_string()).join(" "), "stands: {stands}");
         }
+    });
+}
+
+/// G4: so it is with what is settled while the loop receives what others sent, here by a destructor.
+#[test]
+fn in_settle_order_while_it_receives() {
+    watchdog(|| {
+        let (event_loop, log) = (EventLoop::new(), Log::new());
+        let way = |name: &'static str| {
+            let (deferred, promise) = Deferred::<u32>::new();
+            let entry = log.entry(name);
+            drop(promise.via(&event_loop.handle()).done(move |_| entry()));
+            deferred
+        };
+        let (first, second) = (way("first"), way("second"));
+        let guard = OnDrop::new(move || assert!(second.resolve(2)));
+        let task = event_loop.handle().spawn(async move {
+            let _guard = guard;
+            std::future::pending::<()>().await
+        });
+        event_loop.run_until_idle();
+        elsewhere(move || assert!(task.cancel() && first.resolve(1)));
+        event_loop.run_until_idle();
+        assert_eq!(log.text(), "first second");
     });
 }
 
@@ -326,13 +357,13 @@ fn the_outcome_waits_for_the_callbacks() {
 /// G11: a loop's thread must not block on what a turn has yet to do; the message says so.
 #[test]
 fn a_running_loop_refuses_to_wait_for_its_own_turn() {
-    let event_loop = EventLoop::new();
-    event_loop.run_until_complete(async {
-        let mut promise = Promise::<u32>::resolved(1).via(&deferral::current());
-        assert_eq!((&mut promise.clone()).await.unwrap(), 1);
-        promise = promise.done(|_| ());
-        let text = panic_of(|| promise.wait());
-        assert!(text.contains("running event loop") && text.contains("`then`"), "{text}");
+    watchdog(|| {
+        EventLoop::new().run_until_complete(async {
+            let promise = Promise::<u32>::resolved(1).via(&deferral::current());
+            assert_eq!(promise.clone().await.unwrap(), 1);
+            let text = panic_of(|| promise.done(|_| ()).wait());
+            assert!(text.contains("running event loop") && text.contains("`then`"), "{text}");
+        });
     });
 }
 

@@ -320,6 +320,49 @@ fn destructors_use_the_closing_loop() {
     });
 }
 
+/// Runs `f` inside so many callbacks. From a certain number on, what it brings about waits for the outermost one to end.
+fn nested(depth: u32, f: Box<dyn FnOnce() + Send>) {
+    if depth == 0 {
+        return f();
+    }
+    drop(Promise::<u32>::resolved(1).done(move |_| nested(depth - 1, f)));
+}
+
+/// G4, G8: a cancel that has won, but has not come to send word, neither keeps its callbacks from the loop's thread when the outcome
+/// comes too late or the loop goes, nor runs them itself when it comes to it.
+#[test]
+fn a_cancel_that_is_slow_to_send_word() {
+    watchdog(|| {
+        for (depth, settles) in (0..80).map(|n| (n / 2, n % 2 == 1)) {
+            let (event_loop, log) = (EventLoop::new(), Log::new());
+            let (deferred, promise) = Deferred::<u32>::new();
+            let promise = promise.via(&event_loop.handle()).fail(note(&log, "derived"));
+            event_loop.run_until_idle();
+            let meet = Arc::new(Barrier::new(2));
+            let met = meet.clone();
+            let thread = thread::spawn(move || {
+                let cancel = move || {
+                    assert!(promise.cancel());
+                    met.wait();
+                    met.wait();
+                };
+                nested(depth, Box::new(cancel));
+            });
+            meet.wait();
+            if settles {
+                deferred.resolve(1);
+                event_loop.run_until_idle();
+                assert_eq!(log.text(), "derived:Canceled:here");
+            }
+            drop(event_loop);
+            assert_eq!(log.text(), "derived:Canceled:here");
+            meet.wait();
+            thread.join().unwrap();
+            assert_eq!(log.text(), "derived:Canceled:here");
+        }
+    });
+}
+
 /// G1, G2, G3, G7: while the loop turns and closes, other threads settle, notify, cancel and register: every promise ends, every
 /// callback runs once or is dropped, in order, and those that were there before the loop went run on its thread.
 #[test]
