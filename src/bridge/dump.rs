@@ -64,11 +64,12 @@ pub struct Entry {
     pub origin: &'static Location<'static>,
     /// What it is doing.
     pub status: Status,
-    /// Since when, by the loop's clock: for a task that waits, the end of its last poll.
+    /// Since when, by the loop's clock: for a task that waits, since its last poll; for one that is queued, since it was spawned or
+    /// woken.
     ///
-    /// The loop asks no clock for this, but goes by its last look at it. It looks when a run begins, after each sleep, in each turn
-    /// while timers are pending, and else in every 64th turn; so what a task has done since that look counts as done then, and on a
-    /// virtual clock the time is exact.
+    /// On a virtual clock that is exact. On a real one no time is read for it: the loop goes by its last look at the clock. It looks when
+    /// a run begins, after each sleep, in each turn while a timer is pending, and else in every 64th turn. A poll and a spawn count as
+    /// done at the look before, so they may be told too early, but never too late; a wake, as of another thread, at the last one.
     pub since: Instant,
     /// For a task that waits: where the promise was made that its last poll found pending, or was the last to find pending if there
     /// were several. `None` if it found none, and waits for something else.

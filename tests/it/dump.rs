@@ -11,7 +11,7 @@ use std::cell::{Cell, RefCell};
 use std::future::{pending, poll_fn};
 use std::pin::Pin;
 use std::rc::Rc;
-use std::task::Poll;
+use std::task::{Poll, Waker};
 use std::time::Duration;
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -48,15 +48,14 @@ fn a_chain_is_drawn_from_the_main_future_to_the_timer() {
         });
         second.await
     });
-    event_loop.call_later(3 * SECOND, move || {
-        let expected = "\
-└── main (+16), waiting 3s for the promise made at +1
+    let dump = event_loop.call_later(3 * SECOND, move || watched.dump());
+    assert!(event_loop.run_until_complete(first).is_ok());
+    let expected = "\
+└── main (+9), waiting 3s for the promise made at +1
     └── task 0 (+1), waiting 3s for the promise made at +2
         └── task 1 (+2), waiting 2s for the promise made at +4
             └── timer (+4), due in 7s";
-        assert_eq!(drawn(watched.dump(), base), expected);
-    });
-    let _ = event_loop.run_until_complete(first).unwrap();
+    assert_eq!(drawn(event_loop.run_until_complete(dump).unwrap(), base), expected);
 }
 
 /// K12, G2: three tasks that wait for each other fail a test at once, and the panic says why: the ring is drawn once, and closed by
@@ -315,6 +314,24 @@ fn of_several_promises_the_last_pending_one_is_shown() {
     assert_eq!(entry(&event_loop.dump(), 2).owners, [Owner::Task(1)]);
 }
 
+/// A task that is polled again, and finds the promise as it was, goes on waiting for it.
+#[test]
+fn a_task_that_is_woken_in_vain_still_waits() {
+    let event_loop = EventLoop::new();
+    let mut promise = event_loop.spawn(pending::<()>());
+    let waker = Rc::new(Cell::new(None::<Waker>));
+    let slot = waker.clone();
+    event_loop.spawn(poll_fn(move |cx| {
+        slot.set(Some(cx.waker().clone()));
+        Pin::new(&mut promise).poll(cx)
+    }));
+    event_loop.run_until_idle();
+    waker.take().unwrap().wake();
+    event_loop.run_until_idle();
+    assert!(waker.take().is_some(), "it was polled again");
+    assert_eq!(entry(&event_loop.dump(), 1).owners, [Owner::Task(0)]);
+}
+
 /// A promise that was polled and dropped in one poll, as the loser of a `select`, is not what the task waits for.
 #[test]
 fn a_promise_dropped_in_the_same_poll_is_forgotten() {
@@ -345,8 +362,8 @@ fn a_promise_dropped_in_the_same_poll_is_forgotten() {
     assert!(entry(&dump, 3).awaits.is_some());
 }
 
-/// G6, G14: a dump from wherever the thread can be: in a promise's callback, in the destructors of a cancel and of a closing loop, in a
-/// `Waker`, and while another loop runs.
+/// G6: a dump from wherever the thread can be: in a promise's callback, in the destructors of a cancel and of a closing loop, and while
+/// another loop runs.
 #[test]
 fn a_dump_from_anywhere() {
     let (event_loop, log) = (Rc::new(EventLoop::new()), Log::new());

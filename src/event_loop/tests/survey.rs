@@ -4,6 +4,7 @@ use std::future::pending;
 
 use super::*;
 use crate::event_loop::Status;
+use crate::event_loop::survey::Wait;
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -99,4 +100,30 @@ fn a_canceled_task_that_is_queued_still_queues_no_newcomer() {
     // The waker of the one whose place the other has taken.
     slot.take().unwrap().wake();
     assert!(l.survey().tasks.iter().all(|task| task.status == Status::Waiting));
+}
+
+#[test]
+fn while_a_loop_closes_what_is_left_is_told() {
+    let l = Loop::new();
+    let log = Log::new();
+    for _ in 0..3 {
+        let (logs, local) = (log.clone(), Rc::downgrade(&l));
+        let held = OnDrop(move || {
+            let survey = local.upgrade().unwrap().survey();
+            logs.add((survey.tasks.len(), survey.calls.len()));
+        });
+        spawn(&l, async move {
+            let _held = held;
+            pending().await
+        });
+    }
+    soon(&l, || {});
+    l.close();
+    assert_eq!(log.take(), [(2, 1), (1, 1), (0, 1)]);
+    assert_eq!((l.survey().tasks.len(), l.survey().calls.len()), (0, 0));
+}
+
+#[test]
+fn a_task_has_little_to_carry() {
+    assert!(size_of::<Wait>() <= 24);
 }
