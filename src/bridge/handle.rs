@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use super::{owed, timeout};
 use crate::broken::Broken;
-use crate::core::{Accepts, Core, Threaded};
+use crate::core::{Accepts, Threaded};
 use crate::event_loop::{Local, Op, Remote, Timer};
 use crate::list::Key;
 use crate::promise::Promise;
@@ -219,28 +219,16 @@ impl Handle {
         cancel: fn(&Local, Key),
         schedule: impl FnOnce(&Rc<Local>) -> Key + Send + 'static,
     ) -> Promise<T> {
-        self.add(promise.core(), cancel, schedule);
-        promise
-    }
-
-    /// The same for the promise of `core`; tells where the loop has it, once it has.
-    pub(super) fn add<T: Send, E: Send, P: Send>(
-        &self,
-        core: &Core<T, E, P, Threaded>,
-        cancel: fn(&Local, Key),
-        schedule: impl FnOnce(&Rc<Local>) -> Key + Send + 'static,
-    ) -> Arc<OnceLock<Key>> {
         // Set on the loop's thread alone: by the schedule, or by a cancel on that very thread, which does not wait in the queue and
         // may overtake it.
         let key = Arc::new(OnceLock::new());
         let scheduled = (Arc::downgrade(&self.remote), key.clone(), cancel);
-        let set = key.clone();
         self.send(move |local| {
-            if set.get().is_none() {
-                let _ = set.set(schedule(local));
+            if key.get().is_none() {
+                let _ = key.set(schedule(local));
             }
         });
-        core.observe(<Threaded as Accepts<Scheduled>>::canceler(scheduled, |(remote, key, cancel)| {
+        promise.core().observe(<Threaded as Accepts<Scheduled>>::canceler(scheduled, |(remote, key, cancel)| {
             if let Some(remote) = remote.upgrade() {
                 Handle { remote }.send(move |local| match key.get() {
                     Some(key) => cancel(local, *key),
@@ -248,7 +236,7 @@ impl Handle {
                 });
             }
         }));
-        key
+        promise
     }
 
     /// Schedules a call as [`call_soon`](Handle::call_soon) does, but without a promise, and in one order with all such calls of all
@@ -277,7 +265,7 @@ impl Handle {
     }
 
     /// Does something to the loop: at once if it runs on this thread, else in its next turn, in the order of what was sent.
-    fn send(&self, op: impl FnOnce(&Rc<Local>) + Send + 'static) {
+    pub(super) fn send(&self, op: impl FnOnce(&Rc<Local>) + Send + 'static) {
         match self.remote.running_here() {
             Some(local) => op(&local),
             None => self.remote.push_op(Box::new(op)),

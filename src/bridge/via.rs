@@ -7,23 +7,32 @@ use super::handle::Handle;
 use crate::broken::BrokenKind;
 use crate::chain::IntoPromise;
 use crate::core::trampoline::Caller;
-use crate::core::{self, Core, Delivery, Home, Source, State, Threaded};
+use crate::core::{self, Accepts, Core, Delivery, Home, Source, State, Threaded};
 use crate::event_loop::{Local, Remote};
 use crate::list::Key;
 use crate::promise::Promise;
 
-/// What the loop owes a derived promise, in its keeping: an end, if the loop goes first. If a cancel is first by a hair, and has not sent
-/// word yet, the loop owes it the callbacks.
-struct Due<T: 'static, E: 'static, P: 'static> {
-    derived: Core<T, E, P, Threaded>,
-    handle: Handle,
-}
+/// What the loop owes a derived promise, in its keeping: an end, if the loop goes first. If a cancel is first, the loop owes it the
+/// callbacks: word of the cancel may be late by a hair.
+///
+/// So it is dropped on the loop's thread alone, in a turn or as the loop closes; or where it is made, if the loop is gone.
+struct Due<T: 'static, E: 'static, P: 'static>(Core<T, E, P, Threaded>);
 
 impl<T, E, P> Drop for Due<T, E, P> {
     fn drop(&mut self) {
-        if !self.derived.break_by(BrokenKind::LoopClosed, Caller::Home) && self.handle.is_closed() {
-            core::arrive::<Threaded>(self.derived.node());
+        if !self.0.break_by(BrokenKind::LoopClosed, Caller::Home) {
+            core::arrive::<Threaded>(self.0.node());
         }
+    }
+}
+
+/// Where the loop has a [`Due`]. Known on the loop's thread, before any call in order.
+type Place = Arc<OnceLock<Key>>;
+
+/// Drops a [`Due`] in a turn.
+fn drop_due(local: &Local, due: &Place) {
+    if let Some(due) = due.get() {
+        local.cancel_call(*due);
     }
 }
 
@@ -41,8 +50,7 @@ impl Drop for Errand {
 struct Passage<T: 'static, E: 'static, P: 'static> {
     handle: Handle,
     derived: Core<T, E, P, Threaded>,
-    /// Where the loop has its [`Due`].
-    due: Arc<OnceLock<Key>>,
+    due: Place,
     origin: &'static Location<'static>,
 }
 
@@ -51,11 +59,7 @@ impl<T: Send, E: Send, P: Clone + Send> Passage<T, E, P> {
         let (handle, origin) = (self.handle.clone(), self.origin);
         handle.call_in_order(origin, Remote::push_op, move |local| {
             self.derived.deliver(delivery, Caller::Home);
-            // A cancel may have won, and not sent word yet: then this is the turn for its callbacks.
-            core::arrive::<Threaded>(self.derived.node());
-            if let Some(due) = self.due.get() {
-                local.cancel_call(*due);
-            }
+            drop_due(local, &self.due);
         });
     }
 
@@ -118,9 +122,7 @@ impl<T: Send, E: Send, P: Clone + Send> Promise<T, E, P> {
         let (derived, consumer) = Core::pair(self.core().broken_fn(), origin);
         derived.set_home(home(handle, origin));
         let promise = Promise::from_core(consumer);
-        let owed = Due { derived: derived.clone(), handle: handle.clone() };
-        let due = handle
-            .add(&derived, Local::cancel_call, move |local| local.call_at(None, Box::new(move || drop(owed)), origin));
+        let due = owe(&derived, handle, origin);
         if derived.state() != State::Pending {
             // The loop is gone.
             return promise;
@@ -141,6 +143,26 @@ impl<T: Send, E: Send, P: Clone + Send> Promise<T, E, P> {
         derived.follow(link.into_iter().collect());
         promise
     }
+}
+
+/// Has the loop owe `derived` what there is to owe, until it is settled or canceled.
+fn owe<T: Send, E: Send, P: Send>(
+    derived: &Core<T, E, P, Threaded>,
+    handle: &Handle,
+    origin: &'static Location<'static>,
+) -> Place {
+    let (due, place) = (Due(derived.clone()), Place::default());
+    let placed = place.clone();
+    handle.send(move |local| {
+        // A call that never comes.
+        let _ = placed.set(local.call_at(None, Box::new(move || drop(due)), origin));
+    });
+    type Owing = (Handle, Place, &'static Location<'static>);
+    let owing: Owing = (handle.clone(), place.clone(), origin);
+    derived.observe(<Threaded as Accepts<Owing>>::canceler(owing, |(handle, place, origin)| {
+        handle.call_in_order(origin, Remote::push_op, move |local| drop_due(local, &place));
+    }));
+    place
 }
 
 /// The turns of a loop as the home of a promise.
