@@ -232,6 +232,35 @@ fn a_task_that_owns_itself() {
     assert_eq!((weak.strong_count(), weak_own.strong_count()), (0, 0));
 }
 
+/// G2, K8, trap 21: a loop that is dropped by a destructor of one of its own tasks closes there and then, though that destructor
+/// panics, and though the loop is just dropping the task.
+#[test]
+fn a_task_takes_its_loop_along() {
+    watchdog(|| {
+        let log = Log::new();
+        let owner = Rc::new(RefCell::new(Some(EventLoop::new())));
+        let held = owner.borrow();
+        let event_loop = held.as_ref().unwrap();
+        let (own, entries) = (owner.clone(), log.clone());
+        let guard = OnDrop::new(move || {
+            let event_loop = own.take();
+            event_loop.as_ref().unwrap().call_soon(|| ()).always(note(&entries, "late"));
+            drop(event_loop);
+            entries.add("closed");
+            panic!("a task's destructor");
+        });
+        let task = event_loop.spawn(hold(guard)).always(note(&log, "task"));
+        event_loop.spawn(hold(OnDrop::new(log.entry("dropped")))).always(note(&log, "other"));
+        let afar = event_loop.handle().sleep(SECOND);
+        event_loop.run_until_idle();
+        drop(held);
+        assert!(task.cancel());
+        assert_eq!(log.text(), "dropped other:LoopClosed late:LoopClosed closed task:Canceled");
+        assert!(owner.borrow().is_none());
+        assert_eq!(kind_of(afar.wait()), BrokenKind::LoopClosed);
+    });
+}
+
 /// G2: a loop that is forgotten settles nothing.
 #[test]
 fn a_forgotten_loop_settles_nothing() {

@@ -110,6 +110,45 @@ fn destructors_may_do_with_the_loop_what_they_like() {
     });
 }
 
+#[test]
+fn errands_go_home_while_it_closes() {
+    watchdog(|| {
+        let l = Loop::new();
+        let (remote, home) = (l.remote().clone(), thread::current().id());
+        let (tell, told) = mpsc::channel();
+        let errand = move |name: &'static str| {
+            let tell = tell.clone();
+            OnDrop(move || tell.send((name, thread::current().id() == home)).unwrap())
+        };
+        let send = {
+            let (remote, errand) = (remote.clone(), errand.clone());
+            move |names: [&'static str; 2]| {
+                let (remote, errand) = (remote.clone(), errand.clone());
+                let send = move || {
+                    let [op_, last] = names.map(errand);
+                    op(&remote, move |_| drop_and_panic(op_));
+                    remote.push_errand(Box::new(move |_| drop_and_panic(last)));
+                };
+                thread::spawn(send).join().unwrap();
+            }
+        };
+        send(["queued", "queued errand"]);
+        let while_closing = send.clone();
+        spawn(&l, hold(OnDrop(move || while_closing(["refused", "late errand"]))));
+        drop(l);
+        send(["gone", "gone errand"]);
+        let expected = [
+            ("refused", false),
+            ("queued", true),
+            ("queued errand", true),
+            ("late errand", true),
+            ("gone", false),
+            ("gone errand", false),
+        ];
+        assert!(told.try_iter().eq(expected));
+    });
+}
+
 trait After {
     fn after(&self) -> Option<Instant>;
 }
