@@ -134,7 +134,7 @@ impl fmt::Display for Broken {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "the promise made at {} {}", self.origin(), self.kind().end())?;
         match &self.0 {
-            Repr::Panicked(panicked) => write!(f, ": {}", panicked.message),
+            Repr::Panicked(panicked) if !panicked.message.is_empty() => write!(f, ": {}", panicked.message),
             _ => Ok(()),
         }
     }

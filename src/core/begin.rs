@@ -81,7 +81,7 @@ impl<T: 'static, E: 'static, P: 'static, F: Flavor> Shared<T, E, P, F> {
     }
 
     #[inline]
-    pub(super) fn wake(&mut self) -> Step<T, E, P, F> {
+    fn wake(&mut self) -> Step<T, E, P, F> {
         self.lender = 0;
         match raw::take_entry(&mut self.entry).map(Entry::<T, E, P, F>::into_waker) {
             Some(Ok(waker)) => Step::Wake(waker),

@@ -4,19 +4,17 @@ use std::any::Any;
 use std::fmt;
 use std::panic::Location;
 use std::sync::{Arc, Weak};
-use std::task::{Context, Poll, Waker};
+use std::task::Waker;
 
 use super::extra::{Link, Links};
 use super::flavor::{Accepts, Flavor};
 use super::home::Home;
-use super::lend::{self, panicked, unfollow};
+use super::lend::{self, unfollow};
 use super::progress::{Event, Listener};
 use super::raw::{End, Kind, Node, Ptr, Source};
 use super::state::{Delivery, Entry, Loan, Shared, State, Step};
 use super::trampoline::{self, Caller, Frame, Job};
-use super::transitions::Take;
 use crate::Progress;
-use crate::awaited;
 use crate::broken::{Broken, BrokenKind};
 use crate::diagnostics;
 use crate::list::Key;
@@ -25,7 +23,7 @@ use crate::list::Key;
 ///
 /// Cloning it counts neither as a producer nor as a promise: who keeps a clone for long says so by
 /// [`add_producer`](Core::add_producer) or [`add_right`](Core::add_right).
-pub(crate) struct Core<T: 'static, E: 'static, P: 'static, F: Flavor>(Ptr<Shared<T, E, P, F>>);
+pub(crate) struct Core<T: 'static, E: 'static, P: 'static, F: Flavor>(pub(super) Ptr<Shared<T, E, P, F>>);
 
 impl<T, E, P, F: Flavor> Clone for Core<T, E, P, F> {
     #[inline]
@@ -71,7 +69,7 @@ impl<T, E, P, F: Flavor> Core<T, E, P, F> {
     }
 
     #[inline]
-    fn perform_with(&self, step: Step<T, E, P, F>, loan: Loan<T, E>, caller: Caller) {
+    pub(super) fn perform_with(&self, step: Step<T, E, P, F>, loan: Loan<T, E>, caller: Caller) {
         if step.is_rest() {
             return;
         }
@@ -305,7 +303,7 @@ impl<T, E, P, F: Flavor> Core<T, E, P, F> {
 
     /// Ends the only reference, if that leaves no more to do than to drop the outcome.
     #[inline]
-    fn end_alone(&mut self) -> bool {
+    pub(super) fn end_alone(&mut self) -> bool {
         let Some(shared) = self.0.alone() else { return false };
         if !shared.ends_simply() {
             return false;
@@ -381,178 +379,6 @@ impl<T, E, P, F: Flavor> Core<T, E, P, F> {
         let useless = self.with(|shared| shared.thin_out());
         trampoline::scrap(Caller::Quiet, useless);
         self.report(Event::Listen(Listener::relay(listener, follower)), Caller::User);
-    }
-
-    // What consumers do.
-
-    pub(crate) fn cancel(&self) -> bool {
-        self.break_by(BrokenKind::Canceled, Caller::User)
-    }
-
-    /// Registers a continuation, which takes over a right.
-    #[inline]
-    pub(crate) fn consume(&self, continuation: Entry<T, E, P, F>, caller: Caller) -> Key {
-        let mut loan = None;
-        let (key, step) = self.with(|shared| shared.consume(continuation, caller == Caller::Library, &mut loan));
-        self.perform_with(step, loan, caller);
-        key
-    }
-
-    /// Exercises a right if the outcome is here. `None` if it is not: the right remains.
-    ///
-    /// It is for continuations: one that has a home gives them nothing elsewhere.
-    pub(crate) fn try_take(&mut self) -> Option<Delivery<T, E>> {
-        if let Some(outcome) = self.take_alone() {
-            return Some(Delivery::Outcome(outcome));
-        }
-        if self.with(|shared| shared.has_home()) {
-            return None;
-        }
-        Some(match self.take()? {
-            Ok(outcome) => Delivery::Outcome(outcome),
-            Err(Lost::Spoiled(broken)) => Delivery::Broken(broken),
-            Err(Lost::Panicked(payload)) => Delivery::Broken(panicked(payload, self.origin())),
-        })
-    }
-
-    /// Takes the outcome, if it is here and this is the only reference: then nobody else has to be told.
-    #[inline]
-    pub(crate) fn take_alone(&mut self) -> Option<Result<T, E>> {
-        self.0.alone().and_then(Shared::take_alone)
-    }
-
-    fn take(&self) -> Option<Result<Result<T, E>, Lost>> {
-        let mut loan = None;
-        match self.with(|shared| shared.take(&mut loan)) {
-            Take::Wait => None,
-            Take::Owned => loan.map(Ok),
-            taken => Some(self.take_rare(taken, loan)),
-        }
-    }
-
-    #[inline(never)]
-    fn take_rare(&self, taken: Take<T, E>, mut loan: Loan<T, E>) -> Result<Result<T, E>, Lost> {
-        match (taken, &loan) {
-            (Take::Lent(clone), Some(outcome)) => {
-                let cloned = diagnostics::guard(|| clone(outcome));
-                let step = self.with(|shared| shared.give_back(1, &mut loan));
-                self.perform_with(step, loan, Caller::Quiet);
-                cloned.map_err(Lost::Panicked)
-            }
-            (Take::Last, Some(_)) => {
-                let step = self.with(|shared| shared.give_back(1, &mut None));
-                self.perform(step, Caller::Quiet);
-                Ok(loan.expect("the outcome is on loan"))
-            }
-            (Take::Spoiled(broken), _) => {
-                let step = self.with(|shared| shared.claim(false, &mut None));
-                self.perform(step, Caller::Quiet);
-                Err(Lost::Spoiled(broken))
-            }
-            _ => unreachable!("what was taken is somewhere else"),
-        }
-    }
-
-    /// Polls on behalf of one promise, which is parked under `key`. When it is ready, the right is used up.
-    #[inline]
-    pub(crate) fn poll(&self, key: &mut Key, cx: &mut Context<'_>) -> Poll<Result<Result<T, E>, Lost>> {
-        if *key == Key::DANGLING && self.with(|shared| shared.parks_simply()) {
-            let waker = cx.waker().clone();
-            let mut shared = self.0.visit();
-            if shared.parks_simply() {
-                shared.park_simply(waker);
-                *key = Key::FIRST;
-                awaited::note(self.address(), shared.origin);
-                return Poll::Pending;
-            }
-        }
-        self.poll_fully(key, cx)
-    }
-
-    #[inline(never)]
-    fn poll_fully(&self, key: &mut Key, cx: &mut Context<'_>) -> Poll<Result<Result<T, E>, Lost>> {
-        loop {
-            if let Some(taken) = self.take() {
-                return Poll::Ready(taken);
-            }
-            if *key != Key::DANGLING {
-                let parked = self.with(|shared| shared.is_parked(*key, cx.waker()).then_some(shared.origin));
-                if let Some(origin) = parked {
-                    awaited::note(self.address(), origin);
-                    return Poll::Pending;
-                }
-            }
-            let waker = cx.waker().clone();
-            // Out of the visit comes what is dropped here: the waker that was replaced, or the new one if the outcome has come.
-            let parked = self.with(|shared| shared.park(key, waker).map(|replaced| (replaced, shared.origin)));
-            if let Ok((_replaced, origin)) = parked {
-                awaited::note(self.address(), origin);
-                return Poll::Pending;
-            }
-        }
-    }
-
-    /// Whether this very thread lends the outcome, and could wait for itself only.
-    pub(crate) fn is_lent_here(&self) -> bool {
-        self.with(|shared| shared.lender == trampoline::this_thread())
-    }
-
-    /// Shows the outcome, or `None` while it is pending, lent or gone.
-    pub(crate) fn peek<R>(&self, look: impl FnOnce(Option<&Result<T, E>>) -> R) -> R {
-        let mut loan = None;
-        if !self.with(|shared| shared.lend(&mut loan)) {
-            return look(None);
-        }
-        let seen = diagnostics::guard(|| look(loan.as_ref()));
-        let step = self.with(|shared| shared.give_back(0, &mut loan));
-        self.perform_with(step, loan, Caller::Quiet);
-        seen.unwrap_or_else(|payload| std::panic::resume_unwind(payload))
-    }
-
-    /// One more promise. The function is what the outcome will be cloned with.
-    pub(crate) fn add_right(&self, clone: fn(&Result<T, E>) -> Result<T, E>) {
-        self.with(|shared| shared.add_right(clone));
-    }
-
-    /// One promise less, without taking the outcome.
-    #[inline]
-    pub(crate) fn release(&mut self, key: Key) {
-        if key != Key::DANGLING {
-            awaited::forget(self.address());
-        }
-        if self.end_alone() {
-            return;
-        }
-        let mut shared = self.0.visit();
-        if key == Key::DANGLING && shared.releases_simply() {
-            shared.rights -= 1;
-            return;
-        }
-        drop(shared);
-        self.release_fully(key, false);
-    }
-
-    /// The same. With `cancel`, the producer is told by a cancel if it was the last one.
-    #[inline(never)]
-    pub(crate) fn release_fully(&self, key: Key, cancel: bool) {
-        if key != Key::DANGLING {
-            awaited::forget(self.address());
-        }
-        let mut loan = None;
-        let (consumer, step) = self.with(|shared| shared.release(key, cancel, cancel, &mut loan));
-        self.perform_with(step, loan, if cancel { Caller::Library } else { Caller::Quiet });
-        if consumer.is_some() {
-            trampoline::scrap(Caller::Quiet, consumer);
-        }
-    }
-
-    /// Takes the waker of a promise back that will not be polled again.
-    pub(crate) fn unpark(&self, key: Key) {
-        awaited::forget(self.address());
-        let consumer = self.with(|shared| shared.unpark(key));
-        if consumer.is_some() {
-            trampoline::scrap(Caller::Quiet, consumer);
-        }
     }
 
     // What followers do.
@@ -636,24 +462,6 @@ impl<T, E, F: Flavor> Core<T, E, Progress, F> {
     /// order; nothing foreign runs before [`perform`](Core::perform).
     pub(crate) fn queue_report(&self, report: Progress) -> Step<T, E, Progress, F> {
         self.with(|shared| shared.report(Event::Notify(report), true)).map_or(Step::Rest, |(step, _)| step)
-    }
-}
-
-/// Why there is no outcome to be had from a settled promise.
-pub(crate) enum Lost {
-    /// Making the error panicked.
-    Spoiled(Broken),
-    /// Cloning the outcome panicked.
-    Panicked(diagnostics::Payload),
-}
-
-impl Lost {
-    /// Ends the consumer that asked.
-    pub(crate) fn raise(self) -> ! {
-        match self {
-            Lost::Spoiled(broken) => panic!("{broken}"),
-            Lost::Panicked(payload) => std::panic::resume_unwind(payload),
-        }
     }
 }
 

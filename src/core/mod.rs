@@ -89,6 +89,7 @@
 #![allow(missing_debug_implementations)]
 
 mod begin;
+mod consume;
 mod extra;
 mod flavor;
 mod handle;

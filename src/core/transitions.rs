@@ -24,25 +24,13 @@ impl<T: 'static, E: 'static, P: 'static, F: Flavor> Shared<T, E, P, F> {
             return None;
         }
         self.phase = if matches!(loan, Some(Ok(_))) { Phase::Resolved } else { Phase::Rejected };
-        if later || self.lender != 0 || !matches!(self.slot, Slot::Empty) {
-            return Some(self.conclude(later, loan));
+        // To its one continuation the outcome goes as it is.
+        let direct = !later && self.lender == 0 && matches!(self.slot, Slot::Empty);
+        if direct && self.kind() == Some(Kind::Continuation) {
+            return Some(self.hand_over());
         }
-        Some(match self.kind() {
-            Some(Kind::Observer) => {
-                self.lender = trampoline::this_thread();
-                raw::take_entry(&mut self.entry).map_or(Step::Run, Step::Show)
-            }
-            Some(Kind::Continuation) => self.hand_over(),
-            Some(Kind::Waker) => {
-                self.put(loan);
-                self.wake()
-            }
-            None if self.rights > 0 => {
-                self.put(loan);
-                Step::Rest
-            }
-            _ => self.conclude(later, loan),
-        })
+        let slot = loan.take().map_or(Slot::Empty, Slot::Present);
+        Some(self.end(slot, later, loan))
     }
 
     #[inline]
@@ -50,13 +38,6 @@ impl<T: 'static, E: 'static, P: 'static, F: Flavor> Shared<T, E, P, F> {
         if let Some(outcome) = loan.take() {
             raw::put_present(&mut self.slot, outcome);
         }
-    }
-
-    /// The settle that has to leave a source, or has much to do.
-    #[inline(never)]
-    fn conclude(&mut self, later: bool, loan: &mut Loan<T, E>) -> Step<T, E, P, F> {
-        let slot = loan.take().map_or(Slot::Empty, Slot::Present);
-        self.end(slot, later, loan)
     }
 
     /// Rejects with an end that the library made. `None` if it was settled already.
@@ -138,7 +119,7 @@ impl<T: 'static, E: 'static, P: 'static, F: Flavor> Shared<T, E, P, F> {
         }
         let idle = pending && self.lender == 0;
         let replaced = self.extra().reports.get_or_insert_with(Default::default).add(event, idle);
-        // With an outcome on loan this is told before it: `advance` takes care.
+        // There is more than one entry now, so `claim` lends nothing: that is for `advance`.
         Ok((self.claim(later, &mut None), replaced))
     }
 

@@ -31,8 +31,8 @@
 //!
 //! What is scheduled while the loop does not run, by its own thread or another, by `spawn`, `call_soon` or a wake, runs in the order in
 //! which it came. It goes through the one queue under the lock, but what the loop's own thread schedules while that is empty may as
-//! well go where it will end. While the loop runs, its own thread appends to the ready queue directly: that work keeps its order, as does the work of each other thread, and the latter comes after the former of
-//! the same turn. An operation that the loop's own thread sends while the loop runs counts as another thread's: see
+//! well go where it will end. While the loop runs, its own thread appends to the ready queue directly: that work keeps its order, as
+//! does the work of each other thread, and the latter comes after the former of the same turn. An operation that the loop's own thread sends while the loop runs counts as another thread's: see
 //! [`Remote::running_here`] for how to avoid that.
 //!
 //! # What stays on its thread

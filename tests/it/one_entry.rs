@@ -1,10 +1,11 @@
 //! What once went wrong between the one entry of a promise and its lists: see `extra` in the core.
 
+use std::cell::RefCell;
 use std::sync::{Arc, Mutex, mpsc};
 use std::task::{Wake, Waker};
 use std::thread;
 
-use deferral::{Deferred, Promise};
+use deferral::{Broken, Deferred, Promise};
 
 use crate::util::{CountingWaker, Log, poll, watchdog};
 
@@ -110,4 +111,41 @@ fn an_outcome_stays_for_who_asks_again() {
         settling.join().unwrap();
         assert_eq!(last.wait().unwrap(), 6);
     });
+}
+
+thread_local! {
+    static DROPPED: RefCell<Vec<u32>> = const { RefCell::new(Vec::new()) };
+}
+
+/// An error that notes its end: 99 is what the library makes of its own.
+#[derive(Clone)]
+struct Noted(u32);
+
+impl From<Broken> for Noted {
+    fn from(_: Broken) -> Self {
+        Noted(99)
+    }
+}
+
+impl Drop for Noted {
+    fn drop(&mut self) {
+        DROPPED.with_borrow_mut(|dropped| dropped.push(self.0));
+    }
+}
+
+/// G5, G6: what a derived promise was rejected with before its source came to it goes in a turn of its own, and not with its memory.
+#[test]
+fn the_error_of_a_canceled_promise_waits_for_its_turn() {
+    let (deferred, promise) = Deferred::<u32, Noted>::new();
+    let derived: Arc<Mutex<Option<Promise<u32, Noted>>>> = Arc::default();
+    let slot = derived.clone();
+    promise.clone().catch(move |error| {
+        let derived = slot.lock().unwrap().take().unwrap();
+        assert!(derived.cancel());
+        drop(derived);
+        Err(error)
+    });
+    *derived.lock().unwrap() = Some(promise.then(Ok));
+    deferred.reject(Noted(1));
+    DROPPED.with_borrow(|dropped| assert_eq!(*dropped, [1, 1, 99]));
 }

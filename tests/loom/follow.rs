@@ -1,6 +1,6 @@
 //! Chains, aggregates and rings.
 
-use deferral::{BrokenKind, Deferred, when};
+use deferral::{BrokenKind, Deferred, State, when};
 use loom::future::block_on;
 use loom::thread;
 
@@ -83,5 +83,24 @@ fn closing_a_ring_races_settle() {
         let other = thread::spawn(move || settler.resolve(value));
         second.forward(a);
         other.join().unwrap()
+    });
+}
+
+/// G8: a continuation that is not the first of its source runs while it is being registered: what it returns is then what a cancel of
+/// its promise reaches.
+#[test]
+fn a_late_link_does_not_take_the_place_of_an_adopted_one() {
+    explore(FEW, [()], |tally| {
+        let (deferred, promise): Pair = Deferred::new();
+        let (inner, adopted): Pair = Deferred::new();
+        let second = promise.clone();
+        let first = promise.then(Ok);
+        let value = tally.value(1);
+        let other = thread::spawn(move || assert!(deferred.resolve(value)));
+        let chain = second.then(move |_| adopted);
+        other.join().unwrap();
+        assert!(chain.cancel());
+        assert_eq!(inner.state(), State::Rejected);
+        drop(first);
     });
 }
