@@ -69,6 +69,12 @@
 //!
 //! It runs by itself, or turn by turn inside the loop of a window system or a game: see [`EventLoop::turn`].
 //!
+//! # Where to go from here
+//!
+//! - [Coming from](coming_from) jQuery, JavaScript, asyncio or Twisted: what is called how here, and what differs.
+//! - [Recipes](recipes) for what users need in practice: retries, timeouts, mirrors, a search of which only the latest counts.
+//! - The programs in `examples`, each a real use.
+//!
 //! # What holds
 //!
 //! 1. **Settle once.** Of any number of settles and cancels, from any threads, exactly one wins and returns `true`.
@@ -112,6 +118,8 @@ mod broken;
 mod chain;
 #[cfg(doctest)]
 mod claims;
+#[cfg(any(doc, doctest))]
+pub mod coming_from;
 mod core;
 mod deferred;
 mod diagnostics;
@@ -119,6 +127,8 @@ mod event_loop;
 mod list;
 pub mod local;
 mod promise;
+#[cfg(any(doc, doctest))]
+pub mod recipes;
 pub mod when;
 
 /// The flavors of a promise, for generic code.
