@@ -4,6 +4,7 @@
 //! cargo bench --bench peers                        # time, allocations and bytes per operation; takes about ten minutes
 //! cargo bench --bench peers -- baton --rounds 101  # only the operations whose names have "baton" in them
 //! cargo bench --bench peers -- --instructions      # instructions per operation, by valgrind's callgrind
+//! cargo bench --bench peers -- --json FILE         # the table, and its figures for benches/picture.py
 //! ```
 //!
 //! The contestants take turns, round by round, so that whatever else the machine does befalls them all; what is told is the median
@@ -11,10 +12,14 @@
 
 mod counting;
 mod instructions;
+mod json;
 mod rounds;
 mod table;
 #[path = "../workloads/mod.rs"]
 mod workloads;
+
+use std::path::PathBuf;
+use std::process::exit;
 
 use clap::Parser;
 
@@ -32,6 +37,10 @@ struct Args {
     /// Counts instructions instead of nanoseconds (needs valgrind)
     #[arg(long)]
     instructions: bool,
+
+    /// Writes the figures to a file, too
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
 
     /// One contestant's rounds and nothing else: what `--instructions` has valgrind run
     #[arg(long, hide = true, num_args = 3, value_names = ["OPERATION", "CONTESTANT", "ROUNDS"])]
@@ -52,7 +61,9 @@ fn main() {
         return instructions::only(&operations(), only);
     }
     let wanted = |name: &str| args.filter.as_ref().is_none_or(|filter| name.contains(filter.as_str()));
-    table::head(if args.instructions { "instructions" } else { "ns" });
+    let unit = if args.instructions { "instructions" } else { "ns" };
+    let mut figures = json::Figures::new(unit);
+    table::head(unit);
     for operation in operations().into_iter().filter(|operation| wanted(operation.name)) {
         // Two threads that wait for each other take as many instructions as chance has them spin.
         if args.instructions && operation.clock == Clock::Wall {
@@ -61,9 +72,18 @@ fn main() {
         let costs =
             if args.instructions { instructions::count(operation) } else { rounds::run(operation, args.rounds) };
         table::operation(operation, &costs);
+        figures.operation(operation, &costs);
     }
     if !args.instructions {
-        memory::FOOTPRINTS.iter().filter(|footprint| wanted(footprint.name)).for_each(table::footprint);
+        for footprint in memory::FOOTPRINTS.iter().filter(|footprint| wanted(footprint.name)) {
+            let bytes = rounds::weigh(footprint);
+            table::footprint(footprint, &bytes);
+            figures.footprint(footprint, &bytes);
+        }
+    }
+    if let Some(Err(error)) = args.json.as_ref().map(|path| figures.write(path)) {
+        eprintln!("error: cannot write the figures: {error}");
+        exit(2);
     }
 }
 

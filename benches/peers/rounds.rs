@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use cpu_time::ProcessTime;
 
 use crate::counting;
+use crate::workloads::memory::{Footprint, Live};
 use crate::workloads::{Clock, Operation, Round};
 
 /// What one operation costs one contestant.
@@ -65,4 +66,13 @@ fn typical(clock: Clock, mut times: Vec<Duration>) -> Duration {
         Clock::Cpu => times[times.len() / 2],
         Clock::Wall => times[times.len() / 10],
     }
+}
+
+/// How many of each thing are made to see what one takes: not a power of two, which would flatter what grows by doubling.
+const MADE: usize = 100_000;
+
+/// Bytes on the heap, in the order of the contestants.
+pub(crate) fn weigh(footprint: &Footprint) -> Vec<f64> {
+    let bytes = |make: fn(usize, Live) -> u64| counting::while_on(|| make(MADE, counting::live)) as f64 / MADE as f64;
+    footprint.contestants.iter().map(|(_, make)| bytes(*make)).collect()
 }

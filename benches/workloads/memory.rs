@@ -1,7 +1,8 @@
 //! What things take while they wait, on the heap: what a handle itself takes is left to its owner.
 
-use std::future::{pending, poll_fn};
-use std::task::Poll;
+use std::cell::RefCell;
+use std::future::poll_fn;
+use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 use deferral::{EventLoop, local};
@@ -11,6 +12,7 @@ use tokio_util::time::DelayQueue;
 
 use super::OURS;
 use super::executors::{Deferral, Executor, Local, Pool, Static, Tokio};
+use super::oneshots::{self, Oneshot, Ours, Plain};
 
 /// One kind of thing, and all who can make it.
 pub struct Footprint {
@@ -25,6 +27,17 @@ pub struct Footprint {
 pub type Live = fn() -> u64;
 
 pub const FOOTPRINTS: &[Footprint] = &[
+    Footprint {
+        name: "pending promise of a u64, awaited",
+        limit: 96,
+        contestants: &[
+            (OURS, pairs::<Ours>),
+            ("tokio oneshot", pairs::<oneshots::Tokio>),
+            ("oneshot", pairs::<Plain>),
+            ("futures oneshot", pairs::<oneshots::Futures>),
+            ("deferral::local", pairs::<oneshots::Local>),
+        ],
+    },
     Footprint {
         name: "pending task with what tells its output",
         limit: 240,
@@ -43,13 +56,25 @@ pub const FOOTPRINTS: &[Footprint] = &[
     },
 ];
 
+fn pairs<O: Oneshot>(count: usize, live: Live) -> u64 {
+    let mut pairs = Vec::with_capacity(count);
+    let before = live();
+    for _ in 0..count {
+        let (sender, mut receiver) = O::pair();
+        assert!(oneshots::poll(&mut receiver).is_pending());
+        pairs.push((sender, receiver));
+    }
+    live() - before
+}
+
 fn tasks<E: Executor>(count: usize, live: Live) -> u64 {
     let executor = E::new();
     let mut tasks = Vec::with_capacity(count);
+    WAKERS.with_borrow_mut(|wakers| wakers.reserve(count));
     let before = live();
     let spawn = || {
         executor.spawn(async {
-            pending::<()>().await;
+            poll_fn(wait).await;
             1_u64
         })
     };
@@ -58,7 +83,19 @@ fn tasks<E: Executor>(count: usize, live: Live) -> u64 {
         // They are spawned, and each has been polled.
         executor.spawn(async {}).await;
     });
-    live() - before
+    let bytes = live() - before;
+    WAKERS.take();
+    bytes
+}
+
+/// Waits for somebody who could wake it: some executors keep less of a task that nobody can.
+fn wait(cx: &mut Context<'_>) -> Poll<()> {
+    WAKERS.with_borrow_mut(|wakers| wakers.push(cx.waker().clone()));
+    Poll::Pending
+}
+
+thread_local! {
+    static WAKERS: RefCell<Vec<Waker>> = const { RefCell::new(Vec::new()) };
 }
 
 /// Far away, each at another time.

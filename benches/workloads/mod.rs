@@ -5,8 +5,10 @@
 // Each harness is a crate of its own, and uses its part of this one.
 #![allow(dead_code, unreachable_pub)]
 
+pub mod aggregates;
 pub mod executors;
 pub mod memory;
+pub mod oneshots;
 pub mod promises;
 pub mod sort;
 pub mod tasks;
@@ -95,6 +97,11 @@ pub const PROMISES: &[Operation] = &[
     promises::CALLBACKS,
     promises::LATE_CALLBACK,
     promises::THEN,
+    aggregates::SETTLED,
+    aggregates::GATHERED,
+    aggregates::RANDOM,
+    aggregates::RANDOM_MANY,
+    aggregates::READY,
     promises::LOCAL_READY,
     promises::LOCAL_PENDING,
     promises::LOCAL_CALLBACK,

@@ -3,13 +3,14 @@
 use std::cell::RefCell;
 use std::future::Future;
 use std::hint::black_box;
-use std::pin::Pin;
 use std::rc::Rc;
-use std::sync::{Arc, Mutex};
-use std::task::{Context, Poll, Waker};
+use std::sync::{Arc, Mutex, OnceLock};
+use std::task::Poll;
 
 use deferral::{Deferred, Promise, local};
+use event_listener::Event;
 
+use super::oneshots::{Async, Catty, Futures, Local, LocalSync, Oneshot, Ours, Plain, Tokio, poll};
 use super::{Clock, Contestant, Limit, OURS, Operation, Round};
 
 /// How often a round does an operation.
@@ -17,19 +18,6 @@ const COUNT: u64 = 10_000;
 
 fn repeat(mut operation: impl FnMut() + 'static) -> Round {
     Box::new(move || (0..COUNT).for_each(|_| operation()))
-}
-
-fn poll<F: Future + Unpin>(future: &mut F) -> Poll<F::Output> {
-    // Not a waker of nothing: waking and cloning it costs what it costs with an executor that counts its tasks.
-    thread_local!(static WAKER: Waker = Waker::from(Arc::new(Nothing)));
-    WAKER.with(|waker| Pin::new(future).poll(&mut Context::from_waker(waker)))
-}
-
-struct Nothing;
-
-impl std::task::Wake for Nothing {
-    fn wake(self: Arc<Self>) {}
-    fn wake_by_ref(self: &Arc<Self>) {}
 }
 
 fn ready<F: Future + Unpin>(future: &mut F) -> F::Output {
@@ -47,54 +35,14 @@ fn pending<F: Future + Unpin>(future: &mut F) {
     assert!(poll(future).is_pending());
 }
 
-macro_rules! oneshot {
-    ($operation:ident, $wait:expr) => {{
-        fn $operation() -> Round {
-            let wait: bool = $wait;
-            repeat(move || {
-                let (deferred, mut promise) = Deferred::<u64>::new();
-                if wait {
-                    pending(&mut promise);
-                }
-                deferred.resolve(black_box(7));
-                drop(deferred);
-                black_box(ready(&mut promise)).unwrap();
-            })
-        }
-        Contestant::new(OURS, $operation)
-    }};
-}
-
-fn tokio_oneshot<const WAIT: bool>() -> Round {
+/// With something to wait for, if `WAIT` says so.
+fn oneshot<O: Oneshot, const WAIT: bool>() -> Round {
     repeat(|| {
-        let (sender, mut receiver) = tokio::sync::oneshot::channel::<u64>();
+        let (sender, mut receiver) = O::pair();
         if WAIT {
             pending(&mut receiver);
         }
-        sender.send(black_box(7)).unwrap();
-        black_box(ready(&mut receiver)).unwrap();
-    })
-}
-
-fn oneshot<const WAIT: bool>() -> Round {
-    repeat(|| {
-        let (sender, receiver) = oneshot::async_channel::<u64>();
-        let mut receiver = receiver.into_future();
-        if WAIT {
-            pending(&mut receiver);
-        }
-        sender.send(black_box(7)).unwrap();
-        black_box(ready(&mut receiver)).unwrap();
-    })
-}
-
-fn futures_oneshot<const WAIT: bool>() -> Round {
-    repeat(|| {
-        let (sender, mut receiver) = futures::channel::oneshot::channel::<u64>();
-        if WAIT {
-            pending(&mut receiver);
-        }
-        sender.send(black_box(7)).unwrap();
+        O::send(sender, black_box(7));
         black_box(ready(&mut receiver)).unwrap();
     })
 }
@@ -105,10 +53,12 @@ pub const READY: Operation = Operation {
     clock: Clock::Cpu,
     limit: Limit::new(1.0, "tokio oneshot"),
     contestants: &[
-        oneshot!(ready_ours, false),
-        Contestant::new("tokio oneshot", tokio_oneshot::<false>),
-        Contestant::new("oneshot", oneshot::<false>),
-        Contestant::new("futures oneshot", futures_oneshot::<false>),
+        Contestant::new(OURS, oneshot::<Ours, false>),
+        Contestant::new("tokio oneshot", oneshot::<Tokio, false>),
+        Contestant::new("oneshot", oneshot::<Plain, false>),
+        Contestant::new("async-oneshot", oneshot::<Async, false>),
+        Contestant::new("catty", oneshot::<Catty, false>),
+        Contestant::new("futures oneshot", oneshot::<Futures, false>),
     ],
 };
 
@@ -118,26 +68,16 @@ pub const PENDING: Operation = Operation {
     clock: Clock::Cpu,
     limit: Limit::new(1.0, "tokio oneshot"),
     contestants: &[
-        oneshot!(pending_ours, true),
-        Contestant::new("tokio oneshot", tokio_oneshot::<true>),
-        Contestant::new("oneshot", oneshot::<true>),
-        Contestant::new("futures oneshot", futures_oneshot::<true>),
+        Contestant::new(OURS, oneshot::<Ours, true>),
+        Contestant::new("tokio oneshot", oneshot::<Tokio, true>),
+        Contestant::new("oneshot", oneshot::<Plain, true>),
+        Contestant::new("async-oneshot", oneshot::<Async, true>),
+        Contestant::new("catty", oneshot::<Catty, true>),
+        Contestant::new("futures oneshot", oneshot::<Futures, true>),
     ],
 };
 
 // One thread.
-
-fn local_ours<const WAIT: bool>() -> Round {
-    repeat(|| {
-        let (deferred, mut promise) = local::Deferred::<u64>::new();
-        if WAIT {
-            pending(&mut promise);
-        }
-        deferred.resolve(black_box(7));
-        drop(deferred);
-        black_box(ready(&mut promise)).unwrap();
-    })
-}
 
 fn async_cell<const WAIT: bool>() -> Round {
     repeat(|| {
@@ -152,27 +92,16 @@ fn async_cell<const WAIT: bool>() -> Round {
     })
 }
 
-fn local_sync<const WAIT: bool>() -> Round {
-    repeat(|| {
-        let (sender, mut receiver) = local_sync::oneshot::channel::<u64>();
-        if WAIT {
-            pending(&mut receiver);
-        }
-        sender.send(black_box(7)).unwrap();
-        black_box(ready(&mut receiver)).unwrap();
-    })
-}
-
 pub const LOCAL_READY: Operation = Operation {
     name: "local ready",
     count: COUNT,
     clock: Clock::Cpu,
     limit: Limit::new(1.3, "async_cell::unsync"),
     contestants: &[
-        Contestant::new(OURS, local_ours::<false>),
+        Contestant::new(OURS, oneshot::<Local, false>),
         Contestant::new("async_cell::unsync", async_cell::<false>),
-        Contestant::new("local-sync", local_sync::<false>),
-        oneshot!(threaded_ready, false),
+        Contestant::new("local-sync", oneshot::<LocalSync, false>),
+        Contestant::new("deferral, on any thread", oneshot::<Ours, false>),
     ],
 };
 
@@ -182,10 +111,10 @@ pub const LOCAL_PENDING: Operation = Operation {
     clock: Clock::Cpu,
     limit: Limit::new(1.3, "async_cell::unsync"),
     contestants: &[
-        Contestant::new(OURS, local_ours::<true>),
+        Contestant::new(OURS, oneshot::<Local, true>),
         Contestant::new("async_cell::unsync", async_cell::<true>),
-        Contestant::new("local-sync", local_sync::<true>),
-        oneshot!(threaded_pending, true),
+        Contestant::new("local-sync", oneshot::<LocalSync, true>),
+        Contestant::new("deferral, on any thread", oneshot::<Ours, true>),
     ],
 };
 
@@ -416,6 +345,39 @@ fn set_once<const K: usize>() -> Round {
     })
 }
 
+/// As the documentation of `event-listener` builds such things.
+#[derive(Default)]
+struct Announced {
+    value: OnceLock<u64>,
+    event: Event,
+}
+
+impl Announced {
+    async fn wait(self: Arc<Self>) -> u64 {
+        loop {
+            if let Some(value) = self.value.get() {
+                return *value;
+            }
+            let listener = self.event.listen();
+            if let Some(value) = self.value.get() {
+                return *value;
+            }
+            listener.await;
+        }
+    }
+}
+
+fn event_listener<const K: usize>() -> Round {
+    shared_round(K, || {
+        let announced = Arc::new(Announced::default());
+        let mut waiting: Vec<_> = (0..K).map(|_| Box::pin(announced.clone().wait())).collect();
+        waiting.iter_mut().for_each(pending);
+        announced.value.set(black_box(7)).unwrap();
+        announced.event.notify(usize::MAX);
+        waiting.iter_mut().for_each(|wait| consume(ready(wait)));
+    })
+}
+
 fn futures_shared<const K: usize>() -> Round {
     use futures::FutureExt;
     shared_round(K, || {
@@ -450,6 +412,7 @@ macro_rules! shared {
                 Contestant::new(OURS, shared_ours::<$k>),
                 Contestant::new("tokio SetOnce", set_once::<$k>),
                 Contestant::new("async_cell", async_cell_shared::<$k>),
+                Contestant::new("event-listener, OnceLock", event_listener::<$k>),
                 Contestant::new("futures Shared", futures_shared::<$k>),
             ],
         };

@@ -15,8 +15,10 @@ macro_rules! contestants {
             Contestant::new(OURS, || with_promises($count)),
             Contestant::new("tokio LocalSet, oneshot", || with_oneshots::<Tokio>($count)),
             Contestant::new("tokio LocalSet, its oneshot", || with_tokio_oneshots($count)),
+            Contestant::new("tokio LocalSet, JoinHandle", || with_tasks::<Tokio>($count)),
             Contestant::new("LocalExecutor, oneshot", || with_oneshots::<Local>($count)),
             Contestant::new("static LocalExecutor, oneshot", || with_oneshots::<Static>($count)),
+            Contestant::new("static LocalExecutor, Task", || with_tasks::<Static>($count)),
             Contestant::new("LocalPool, oneshot", || with_oneshots::<Pool>($count)),
             Contestant::new("a plain loop", || in_a_plain_loop($count)),
         ]
@@ -75,6 +77,28 @@ fn with_oneshots<E: Executor>(count: usize) -> Round {
             let mut sorted = Vec::with_capacity(receivers.len());
             for receiver in receivers {
                 sorted.extend(receiver.await);
+            }
+            black_box(sorted);
+        });
+    })
+}
+
+/// No oneshot: what an executor gives for a task tells its output.
+fn with_tasks<E: Executor>(count: usize) -> Round {
+    let (executor, integers) = (E::new(), integers(count));
+    Box::new(move || {
+        executor.run(async {
+            let sort = |chunk: &[i64]| {
+                let mut chunk = chunk.to_vec();
+                executor.spawn(async move {
+                    chunk.sort_unstable();
+                    chunk
+                })
+            };
+            let tasks: Vec<_> = integers.chunks(CHUNK).map(sort).collect();
+            let mut sorted = Vec::with_capacity(tasks.len());
+            for task in tasks {
+                sorted.push(task.await);
             }
             black_box(sorted);
         });
