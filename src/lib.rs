@@ -69,6 +69,49 @@
 //!
 //! It runs by itself, or turn by turn inside the loop of a window system or a game: see [`EventLoop::turn`].
 //!
+//! # Sockets
+//!
+//! With the feature `io`, a loop that has nothing to do sleeps in the reactor of [async-io](https://docs.rs/async-io) 2, which is how
+//! sockets, timers, processes and signals of the smol family (`async-io`, `async-net`, `async-process`, `async-signal`) wake its
+//! tasks on its own thread, with no other thread in between. Nothing else changes, and without the feature none of it is compiled.
+//!
+#![cfg_attr(feature = "io", doc = "```")]
+#![cfg_attr(not(feature = "io"), doc = "```ignore")]
+//! use async_io::Async;
+//! use deferral::{EventLoop, when};
+//! use futures::{AsyncReadExt, AsyncWriteExt};
+//! use std::io;
+//! use std::net::{TcpListener, TcpStream};
+//!
+//! let event_loop = EventLoop::new();
+//! let listener = Async::<TcpListener>::bind(([127, 0, 0, 1], 0))?;
+//! let address = listener.get_ref().local_addr()?;
+//!
+//! let server = event_loop.spawn(async move {
+//!     let (mut stream, _) = listener.accept().await?;
+//!     stream.write_all(b"hello").await
+//! });
+//! let client = event_loop.spawn(async move {
+//!     let mut text = String::new();
+//!     Async::<TcpStream>::connect(address).await?.read_to_string(&mut text).await?;
+//!     Ok::<_, io::Error>(text)
+//! });
+//! let (sent, text) = event_loop.run_until_complete(when((server, client))).unwrap();
+//! sent?;
+//! assert_eq!(text?, "hello");
+//! # Ok::<_, io::Error>(())
+//! ```
+//!
+//! What to know:
+//!
+//! - A loop that is busy looks for events after every few dozen turns, calls and polls, as well as when it has nothing left to do.
+//! - async-io has one thread of its own, for programs that never poll its reactor. It sleeps while a loop runs; when nothing has
+//!   happened for some twenty milliseconds, it may be the one to see the next event.
+//! - A host that makes [turns](EventLoop::turn) does not poll in between. There that thread does, and a socket that becomes ready is told by
+//!   [`on_wake`](EventLoop::on_wake).
+//! - A [virtual clock](EventLoop::with_virtual_clock) waits for no socket. Before time jumps the loop looks what is ready, and that is all:
+//!   a timeout wins over a peer that takes any time to answer, and a future that waits for a socket alone is stuck.
+//!
 //! # Where to go from here
 //!
 //! - [Coming from](coming_from) jQuery, JavaScript, asyncio or Twisted: what is called how here, and what differs.

@@ -29,6 +29,11 @@ use crate::local;
 /// one turn, never blocks, and says when the next one is due. [`on_wake`](EventLoop::on_wake) tells the host's loop when work
 /// arrives in the meantime.
 ///
+/// # Sockets
+///
+/// With the feature `io`, the loop sleeps in the reactor of [async-io](https://docs.rs/async-io), and its tasks use the sockets, timers
+/// and signals of that family: see [the page of the crate](crate#sockets).
+///
 /// # Panics
 ///
 /// A task or call that panics rejects its promise with kind [`Panicked`](crate::BrokenKind::Panicked), and the loop goes on.
@@ -275,6 +280,9 @@ impl EventLoop {
     /// [`nested`](Turn::nested), where the other runs would panic: a dialog that a callback opens, and that runs the host's loop until it is
     /// answered, must not kill the program. What is ready waits until the callback returns; then the outer turn says so, or, if it
     /// was not a turn of this loop, `on_wake` is called.
+    ///
+    /// With the feature `io`, a turn that finds nothing ready polls the reactor first, without waiting. What becomes ready between two
+    /// turns, async-io's own thread notices, and `on_wake` tells.
     ///
     /// On a virtual clock, a turn that finds nothing ready jumps to the next timer, and as long as a timer is left the next turn is due
     /// at once: tests of a host never sleep. [`Handle::stop`] is for `run_forever`; a turn leaves it alone.

@@ -45,12 +45,12 @@ pub(super) fn is_here(remote: &Remote) -> bool {
     with(|place| place.running.as_ref().is_some_and(|local| ptr::eq(&**local.remote(), remote)))
 }
 
-/// Gives a task that was woken to its loop, if that runs on this thread, or back.
-pub(super) fn push_ready(runnable: Runnable) -> Result<(), Runnable> {
+/// Gives a task that was woken to its loop, if that runs on this thread, or back. Returns a loop that sleeps: it is to be roused.
+pub(super) fn push_ready(runnable: Runnable) -> Result<Option<Rc<Local>>, Runnable> {
     with(|place| match &place.running {
         Some(local) if ptr::eq(&**local.remote(), &*runnable.metadata().remote) => {
             local.push_ready(Entry::Task(runnable));
-            Ok(())
+            Ok(local.sleep.is_asleep().then(|| Rc::clone(local)))
         }
         _ => Err(runnable),
     })

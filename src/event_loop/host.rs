@@ -121,6 +121,7 @@ impl Local {
             return Turn { ran: 0, ready: false, timer: None, nested: true };
         }
         let run = self.enter();
+        self.look();
         self.ran.set(0);
         if self.remote().clock().is_virtual() && !self.is_ready() {
             self.advance();
@@ -143,8 +144,10 @@ impl Local {
         quietly(|| drop(old));
     }
 
-    /// A timer was made. Between two turns the host has to hear of one that comes before all it knows of.
+    /// A timer was made. Between two turns the host has to hear of one that comes before all it knows of, and a loop that sleeps may
+    /// have to wake earlier.
     pub(super) fn timer_made(&self, deadline: Instant) {
+        self.rouse();
         if self.hosted.get() && !self.hushed.get() && self.is_news(deadline) {
             self.remote().tell();
         }

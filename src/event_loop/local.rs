@@ -14,6 +14,7 @@ use super::clock::Clock;
 use super::remote::{Entry, Message, Remote};
 use super::run::Main;
 use super::slab::Slab;
+use super::sleep::Sleep;
 use super::task::Task;
 use super::timers::{Timer, Timers};
 use super::{current, quietly};
@@ -67,6 +68,7 @@ pub(crate) struct Local {
     pub(super) announced: Cell<Option<Instant>>,
     /// The future of the `run_until_complete` that goes on.
     pub(super) main: RefCell<Option<Main>>,
+    pub(super) sleep: Sleep,
     pub(super) made: Instant,
     /// The time of the last look at the clock, in nanoseconds after `made`.
     pub(super) seen: Cell<u64>,
@@ -91,6 +93,7 @@ impl Local {
             hushed: Cell::new(false),
             announced: Cell::new(None),
             main: RefCell::new(None),
+            sleep: Sleep::default(),
             made,
             seen: Cell::new(0),
             blind_turns: Cell::new(0),
@@ -184,6 +187,7 @@ impl Local {
     pub(super) fn enqueue(&self, entry: Entry) {
         if (!self.remote.is_woken() && !self.hosted.get()) || current::is_here(&self.remote) {
             self.push_ready(entry);
+            self.rouse();
         } else {
             drop(self.remote.push(Message::Entry(entry)));
         }
@@ -205,6 +209,7 @@ impl Local {
         if self.closed.replace(true) {
             return;
         }
+        self.rouse();
         let (mut messages, on_wake) = self.remote.close();
         let _entered = current::Entered::to_close(self);
         self.timers.borrow_mut().clear();

@@ -23,7 +23,7 @@
 //!    were due wait at its end: they are the ends of timeouts, and what this turn has brought about comes before them.
 //!
 //! A loop with nothing ready sleeps until its next timer or until it is woken; on a virtual clock, time jumps to the next timer
-//! instead.
+//! instead. How it sleeps is the matter of one file: `condvar`, or with the feature `io` [`reactor`](sleep).
 //!
 //! A loop that has a host runs a turn when the host says so, and never sleeps: see [`host`].
 //!
@@ -45,9 +45,13 @@
 
 // `clock` is the only place that asks for the time; `remote` the only one that locks, apart from the virtual clock.
 mod clock;
+#[cfg(not(feature = "io"))]
+mod condvar;
 mod current;
 mod host;
 mod local;
+#[cfg(feature = "io")]
+mod reactor;
 mod remote;
 mod run;
 mod slab;
@@ -60,8 +64,12 @@ mod timers;
 mod tests;
 
 pub(crate) use clock::Clock;
+#[cfg(not(feature = "io"))]
+use condvar as sleep;
 pub use host::Turn;
 pub(crate) use local::{Local, LocalCall};
+#[cfg(feature = "io")]
+use reactor as sleep;
 pub(crate) use remote::{Op, Remote};
 pub use survey::Status;
 pub(crate) use survey::Survey;

@@ -10,12 +10,13 @@ use std::collections::VecDeque;
 use std::mem;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Condvar, Mutex, MutexGuard};
+use std::sync::{Mutex, MutexGuard};
 use std::time::Instant;
 
 use super::clock::Clock;
 use super::host::OnWake;
 use super::local::Local;
+use super::sleep::{Bell, Sleeper};
 use super::task::Runnable;
 use super::timers::Timer;
 use super::{current, quietly, unpoisoned};
@@ -45,13 +46,13 @@ pub(crate) struct Remote {
     /// For the running or the next `run_forever`. Set under the lock, and then `woken` with it.
     stop: AtomicBool,
     state: Mutex<State>,
-    wakes: Condvar,
+    bell: Bell,
 }
 
-struct State {
+pub(super) struct State {
     queue: VecDeque<Message>,
-    /// The loop sleeps, and nobody has notified it yet.
-    asleep: bool,
+    /// The loop, if it sleeps and nobody has woken it yet.
+    pub(super) sleeper: Sleeper,
     closed: bool,
     /// Not even the last errands are taken.
     sealed: bool,
@@ -74,15 +75,21 @@ impl State {
 
 impl Remote {
     pub(super) fn new(clock: Clock) -> Self {
-        let state =
-            State { queue: VecDeque::new(), asleep: false, closed: false, sealed: false, on_wake: None, told: false };
+        let state = State {
+            queue: VecDeque::new(),
+            sleeper: Sleeper::default(),
+            closed: false,
+            sealed: false,
+            on_wake: None,
+            told: false,
+        };
         Remote {
             clock,
             timers: AtomicU64::new(0),
             woken: AtomicBool::new(false),
             stop: AtomicBool::new(false),
             state: Mutex::new(state),
-            wakes: Condvar::new(),
+            bell: Bell::default(),
         }
     }
 
@@ -185,19 +192,25 @@ impl Remote {
         self.stop.load(Ordering::Relaxed) && self.stop.swap(false, Ordering::Acquire)
     }
 
-    /// Sleeps until something comes, or until the deadline. Never ends early.
-    pub(super) fn park(&self, deadline: Option<Instant>) {
+    /// Has `sleeper` woken by what comes from now on, unless something has come.
+    #[cfg(feature = "io")]
+    pub(super) fn set_sleeper(&self, sleeper: Sleeper) -> bool {
         let mut state = self.lock();
-        while !self.is_woken() {
-            let left = deadline.map(|deadline| deadline.saturating_duration_since(self.clock.now()));
-            state.asleep = true;
-            state = match left {
-                None => unpoisoned(self.wakes.wait(state)),
-                Some(left) if left.is_zero() => break,
-                Some(left) => unpoisoned(self.wakes.wait_timeout(state, left)).0,
-            };
+        let sleeps = !self.is_woken();
+        if sleeps {
+            state.sleeper = sleeper;
         }
-        state.asleep = false;
+        sleeps
+    }
+
+    /// From here on nobody else wakes the loop.
+    #[cfg(feature = "io")]
+    pub(super) fn take_sleeper(&self) -> Sleeper {
+        self.lock().sleeper.take()
+    }
+
+    pub(super) fn bell(&self) -> &Bell {
+        &self.bell
     }
 
     /// Sets what the host does when a turn is due, and returns what it did before. It is as new as `f`, so it is informed, unless it
@@ -264,21 +277,19 @@ impl Remote {
     fn rouse(&self, mut state: MutexGuard<'_, State>) {
         self.woken.store(true, Ordering::Relaxed);
         // One notification per sleep: a burst of messages costs one system call.
-        let notify = mem::take(&mut state.asleep);
+        let sleeper = state.sleeper.take();
         let host = if self.has_news(&state) { state.tell() } else { None };
         drop(state);
-        if notify {
-            self.wakes.notify_one();
-        }
+        sleeper.wake(&self.bell);
         call(host);
     }
 
     #[cfg(test)]
     pub(super) fn is_asleep(&self) -> bool {
-        self.lock().asleep
+        self.lock().sleeper.is_asleep()
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
+    pub(super) fn lock(&self) -> MutexGuard<'_, State> {
         unpoisoned(self.state.lock())
     }
 }

@@ -24,6 +24,14 @@ const CLOSED: &str = "this event loop is closed, and runs nothing any more: make
 const STUCK: &str = "the future waits, but nothing on the loop is ready, and its virtual clock has no timer left to jump to: let \
                      something on this loop wake it, or use a loop on the real clock, which waits for other threads";
 
+/// What a run does next.
+pub(super) enum Next<R> {
+    Return(R),
+    Turn,
+    /// Nothing is ready.
+    Rest,
+}
+
 /// The future of a `run_until_complete`, as its loop sees it.
 pub(super) struct Main {
     waker: Arc<MainWaker>,
@@ -106,9 +114,12 @@ impl Wake for MainWaker {
         // ORDERING: Release, for the Acquire of `take`. That the flag is up before the loop is roused, the lock sees to: whoever
         // clears `woken` there looks at the flag before it sleeps.
         let first = !self.woken.swap(true, Ordering::AcqRel);
-        // On its own thread the loop is awake, and looks at the flag before it sleeps.
-        if first && !current::is_here(&self.remote) {
-            self.remote.wake();
+        if first {
+            match current::running(&self.remote) {
+                // It looks at the flag before it sleeps.
+                Some(local) => local.rouse(),
+                None => self.remote.wake(),
+            }
         }
     }
 }
@@ -136,21 +147,26 @@ impl Local {
         let mut cx = Context::from_waker(&waker);
         // Declared last: its destructor still runs in the loop.
         let mut future = pin!(future);
-        loop {
+        let is_virtual = self.remote().clock().is_virtual();
+        let turn = || {
             if main.take() {
                 listed.begin_poll();
                 if let Poll::Ready(output) = self.timed(Work::Main, origin, || future.as_mut().poll(&mut cx)) {
-                    return output;
+                    return Next::Return(output);
                 }
                 listed.end_poll(&waker);
             }
             self.run_turn();
-            if self.is_ready() || main.is_woken() || self.advance() {
-                continue;
+            if self.is_ready() || main.is_woken() { Next::Turn } else { Next::Rest }
+        };
+        let idle = || {
+            if self.advance() {
+                return Next::Turn;
             }
-            assert!(!self.remote().clock().is_virtual(), "{STUCK}\n{}", describe(self));
-            self.park();
-        }
+            assert!(!is_virtual, "{STUCK}\n{}", describe(self));
+            Next::Rest
+        };
+        self.drive(!is_virtual, turn, idle)
     }
 
     /// Runs the loop until [`Remote::stop`]. A stop before it lets it run one turn.
@@ -161,16 +177,16 @@ impl Local {
     #[track_caller]
     pub(crate) fn run_forever(self: &Rc<Self>) {
         let _run = self.enter();
-        loop {
+        let turn = || {
             self.run_turn();
             // Looked at after the turn, so that a stop in a turn ends this very turn, and leaves alone what it scheduled.
             if self.remote().take_stop() || self.is_closed() {
-                return;
+                return Next::Return(());
             }
-            if !self.is_ready() && !self.advance() {
-                self.park();
-            }
-        }
+            if self.is_ready() { Next::Turn } else { Next::Rest }
+        };
+        let idle = || if self.advance() { Next::Turn } else { Next::Rest };
+        self.drive(!self.remote().clock().is_virtual(), turn, idle);
     }
 
     /// Runs the loop until nothing is ready; on a virtual clock, until no timer is left, either. Never waits on a real one, but a
@@ -182,12 +198,12 @@ impl Local {
     #[track_caller]
     pub(crate) fn run_until_idle(self: &Rc<Self>) {
         let _run = self.enter();
-        loop {
+        let turn = || {
             self.run_turn();
-            if !self.is_ready() && !self.advance() {
-                return;
-            }
-        }
+            if self.is_ready() { Next::Turn } else { Next::Rest }
+        };
+        let idle = || if self.advance() { Next::Turn } else { Next::Return(()) };
+        self.drive(false, turn, idle);
     }
 
     #[track_caller]
@@ -276,12 +292,5 @@ impl Local {
             clock.advance_to(deadline);
             deadline <= clock.now()
         })
-    }
-
-    fn park(&self) {
-        self.trim();
-        let deadline = self.next_deadline();
-        self.remote().park(deadline);
-        self.see(self.remote().now());
     }
 }

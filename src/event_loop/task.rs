@@ -66,9 +66,13 @@ pub(super) type Runnable = async_task::Runnable<Name>;
 /// Queues a token that was woken, from whatever thread. A function without a context: for one that has some, async-task would count
 /// one more reference at each wake.
 fn schedule(runnable: Runnable) {
-    if let Err(runnable) = current::push_ready(runnable) {
-        let remote = Arc::clone(&runnable.metadata().remote);
-        drop(remote.push(Message::Entry(Entry::Task(runnable))));
+    match current::push_ready(runnable) {
+        Ok(None) => {}
+        Ok(Some(asleep)) => asleep.rouse(),
+        Err(runnable) => {
+            let remote = Arc::clone(&runnable.metadata().remote);
+            drop(remote.push(Message::Entry(Entry::Task(runnable))));
+        }
     }
 }
 
