@@ -13,7 +13,7 @@ use crate::Progress;
 use crate::awaited;
 use crate::broken::{Broken, BrokenKind};
 use crate::core::trampoline::Caller;
-use crate::core::{Accepts, Flavor};
+use crate::core::{Accepts, Flavor, Machine, Ptr, State};
 use crate::deferred::{self, Deferred};
 use crate::diagnostics;
 use crate::event_loop::{Local, LocalCall, LocalFuture, Remote, Timer};
@@ -43,6 +43,8 @@ impl<T, E, P, F: Flavor> Owed<T, E, P, F> {
     }
 
     fn resolve(self, value: T) {
+        // What was scheduled has run, and needs not be taken back.
+        self.deferred.core().forget_source();
         self.deferred.settle_quietly(Ok(value));
     }
 
@@ -53,7 +55,9 @@ impl<T, E, P, F: Flavor> Owed<T, E, P, F> {
 
 impl<T, E, P, F: Flavor> Drop for Owed<T, E, P, F> {
     fn drop(&mut self) {
-        self.deferred.core().break_by(BrokenKind::LoopClosed, Caller::Quiet);
+        if self.deferred.state() == State::Pending {
+            self.deferred.core().break_by(BrokenKind::LoopClosed, Caller::Quiet);
+        }
     }
 }
 
@@ -146,7 +150,7 @@ pub(super) fn spawn<U: Future + 'static>(
 ) -> local::Promise<U::Output> {
     let (owed, promise) = owe(origin);
     let key = local.spawn(Box::pin(Task::new(future, owed)), origin);
-    on_cancel(&promise, local, key, Local::cancel_task);
+    follow(&promise, local, |schedules| &schedules.tasks, key);
     promise
 }
 
@@ -158,7 +162,7 @@ pub(super) fn call_soon<R: 'static>(
 ) -> local::Promise<R> {
     let (owed, promise) = owe(origin);
     let key = local.call_soon(owed.call(f), origin);
-    on_cancel(&promise, local, key, Local::cancel_call);
+    follow(&promise, local, |schedules| &schedules.calls, key);
     promise
 }
 
@@ -171,7 +175,7 @@ pub(super) fn call_at<R: 'static>(
 ) -> local::Promise<R> {
     let (owed, promise) = owe(origin);
     let key = local.call_at(timer, owed.call(f), origin);
-    on_cancel(&promise, local, key, Local::cancel_call);
+    follow(&promise, local, |schedules| &schedules.calls, key);
     promise
 }
 
@@ -185,13 +189,41 @@ pub(super) fn timer(remote: &Remote, duration: Duration, late: bool) -> Option<T
     remote.now().checked_add(duration).map(|deadline| remote.timer(deadline, late))
 }
 
-/// Has a cancel take back what was scheduled under `key`.
-fn on_cancel<T: 'static>(promise: &local::Promise<T>, local: &Rc<Local>, key: Key, cancel: fn(&Local, Key)) {
-    type Scheduled = (Weak<Local>, Key, fn(&Local, Key));
-    let scheduled: Scheduled = (Rc::downgrade(local), key, cancel);
-    promise.core().observe(<crate::core::Local as Accepts<Scheduled>>::canceler(scheduled, |(local, key, cancel)| {
-        if let Some(local) = local.upgrade() {
+/// What the promises of tasks, or of calls, of one loop follow, each under the key of its own: a cancel goes there, and takes back what
+/// was scheduled.
+struct Schedule {
+    local: Weak<Local>,
+    cancel: fn(&Local, Key),
+}
+
+impl Machine for Schedule {
+    type Flavor = crate::core::Local;
+
+    fn withdraw(this: &Ptr<Self>, key: Key, cancel: bool) {
+        let scheduled = cancel.then(|| this.with(|schedule| (schedule.local.upgrade(), schedule.cancel)));
+        if let Some((Some(local), cancel)) = scheduled {
             cancel(&local, key);
         }
-    }));
+    }
+}
+
+/// The schedules of one loop: the loop keeps them.
+struct Schedules {
+    tasks: Ptr<Schedule>,
+    calls: Ptr<Schedule>,
+}
+
+impl Schedules {
+    fn new(local: &Rc<Local>) -> Self {
+        let schedule = |cancel| Ptr::new(|| Schedule { local: Rc::downgrade(local), cancel });
+        Schedules { tasks: schedule(Local::cancel_task), calls: schedule(Local::cancel_call) }
+    }
+}
+
+/// Has a cancel take back what was scheduled under `key`.
+fn follow<T>(promise: &local::Promise<T>, local: &Rc<Local>, which: fn(&Schedules) -> &Ptr<Schedule>, key: Key) {
+    let schedules = local.companion(|| Box::new(Schedules::new(local)));
+    let schedules = schedules.downcast_ref().expect("what is kept with a loop are its schedules");
+    let source = <crate::core::Local as Accepts<Schedule>>::source(which(schedules).clone());
+    promise.core().follow_first(source, key);
 }

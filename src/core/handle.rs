@@ -425,6 +425,13 @@ impl<T, E, P, F: Flavor> Core<T, E, P, F> {
         drop(source);
     }
 
+    /// Has a cancel of a new promise, whose maker has not shown it to anybody, get to `source`.
+    #[inline]
+    pub(crate) fn follow_first(&self, source: Source<F>, key: Key) {
+        let late = self.with(|shared| shared.follow_first(source, key));
+        drop(late);
+    }
+
     /// Notes what this promise follows, so that a cancel gets there.
     pub(crate) fn follow(&self, links: Links<F>) {
         let (step, links, cancel) = self.with(|shared| shared.follow(links));

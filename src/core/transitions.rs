@@ -297,6 +297,17 @@ impl<T: 'static, E: 'static, P: 'static, F: Flavor> Shared<T, E, P, F> {
         }
     }
 
+    /// Notes the one source of a new promise, whose maker has not shown it to anybody. Gives it back, for the caller to drop, if the
+    /// promise is settled all the same.
+    #[inline]
+    pub(super) fn follow_first(&mut self, source: Source<F>, key: Key) -> Option<Source<F>> {
+        if !self.is_pending() {
+            return Some(source);
+        }
+        self.slot = Slot::Follows(source, key);
+        None
+    }
+
     /// Notes what this promise follows. A settled one follows nothing: its caller withdraws the links that come back, and cancels
     /// their sources if the flag says so.
     pub(super) fn follow(&mut self, links: Links<F>) -> (Step<T, E, P, F>, Links<F>, bool) {

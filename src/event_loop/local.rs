@@ -3,7 +3,7 @@
 //! No cell is borrowed where foreign code can run, so whatever that does to the loop finds them all free.
 
 use std::any::Any;
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::VecDeque;
 use std::panic::Location;
 use std::rc::Rc;
@@ -66,6 +66,8 @@ pub(crate) struct Local {
     pub(super) hushed: Cell<bool>,
     /// The next timer, as the host last heard of it.
     pub(super) announced: Cell<Option<Instant>>,
+    /// What those who know of promises keep with the loop.
+    companion: OnceCell<Box<dyn Any>>,
     /// The future of the `run_until_complete` that goes on.
     pub(super) main: RefCell<Option<Main>>,
     pub(super) sleep: Sleep,
@@ -92,6 +94,7 @@ impl Local {
             hosted: Cell::new(false),
             hushed: Cell::new(false),
             announced: Cell::new(None),
+            companion: OnceCell::new(),
             main: RefCell::new(None),
             sleep: Sleep::default(),
             made,
@@ -108,6 +111,11 @@ impl Local {
     /// The same loop for other threads.
     pub(crate) fn remote(&self) -> &Arc<Remote> {
         &self.remote
+    }
+
+    /// What somebody keeps with the loop, made the first time.
+    pub(crate) fn companion(&self, make: impl FnOnce() -> Box<dyn Any>) -> &dyn Any {
+        &**self.companion.get_or_init(make)
     }
 
     pub(crate) fn is_closed(&self) -> bool {
