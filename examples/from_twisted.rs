@@ -17,6 +17,9 @@ import sys
 from twisted.internet import defer, task, threads
 
 
+attempts = 0
+
+
 def first_line(path):
     with open(path, encoding="utf-8") as file:
         return file.readline().rstrip("\n")
@@ -29,6 +32,8 @@ def attempt(reactor, path, tries):
             return failure
         return task.deferLater(reactor, 0.01, attempt, reactor, path, tries - 1)
 
+    global attempts
+    attempts += 1
     d = threads.deferToThread(first_line, path)
     d.addErrback(again)
     return d
@@ -38,6 +43,7 @@ def main(reactor, *paths):
     def tell(results):
         for path, (success, result) in zip(paths, results):
             print(f"{path}: {result}" if success else f"{path} cannot be read")
+        print(f"{attempts} attempts")
         return sum(not success for success, _ in results)
 
     def end(failed):
@@ -56,6 +62,7 @@ task.react(main, sys.argv[1:])
 use std::fs::File;
 use std::io::{self, BufRead, BufReader};
 use std::process::ExitCode;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
 use std::time::Duration;
 
@@ -71,6 +78,8 @@ struct Args {
     paths: Vec<String>,
 }
 
+static ATTEMPTS: AtomicU32 = AtomicU32::new(0);
+
 fn first_line(path: &str) -> io::Result<String> {
     let mut line = String::new();
     BufReader::new(File::open(path)?).read_line(&mut line)?;
@@ -83,6 +92,7 @@ fn defer_to_thread<T: Send>(f: impl FnOnce() -> io::Result<T> + Send + 'static) 
 }
 
 fn attempt(handle: Handle, path: String, tries: u32) -> Promise<String, io::Error> {
+    ATTEMPTS.fetch_add(1, Ordering::Relaxed);
     let name = path.clone();
     defer_to_thread(move || first_line(&name)).catch(move |error| {
         if tries == 1 {
@@ -105,6 +115,7 @@ fn main() -> ExitCode {
                 Err(_) => println!("{path} cannot be read"),
             }
         }
+        println!("{} attempts", ATTEMPTS.load(Ordering::Relaxed));
         Ok(results.iter().filter(|result| result.is_err()).count())
     });
     match reactor.run_until_complete(failed) {
