@@ -38,7 +38,8 @@
 //! - `then` and `catch` run inline, as `done` does, in the moment of the settle: as in jQuery before 3, and with what 3 brought, that a
 //!   panic becomes a rejection. To have callbacks run later, and on one thread, there is [`via`](Promise::via).
 //! - `then` gives a value of another type, `catch` recovers the same type; there is no `then` of both.
-//! - `when` has the same shape for one promise as for many, and its progress counts: `p.done` of `p.total`.
+//! - `when` has the same shape for one promise as for many, and its progress counts: `p.done` of `p.total`. When one fails, the others are
+//!   canceled, unless somebody else waits for them, too.
 //! - Progress does not pass through `then`.
 //! - A deferred that is forgotten does not leave its promise pending for ever: the promise is rejected as
 //!   [`Abandoned`](crate::BrokenKind::Abandoned).
@@ -92,9 +93,9 @@
 //! | `fut.add_done_callback(f)` | `p.always(f)`, which runs in the moment of the settle; in a turn of the loop, if `p` is thread-safe, `p.via(&handle).always(f)` |
 //! | `asyncio.create_task(coro)` | [`spawn(future)`](crate::spawn()) |
 //! | `task.cancel()`, `CancelledError` | `p.cancel()`, [`BrokenKind::Canceled`](crate::BrokenKind::Canceled) |
-//! | `asyncio.gather(*aws)`, `TaskGroup` | `when(promises)`: the first error cancels the rest |
+//! | `asyncio.gather(*aws)`, `TaskGroup` | `when(promises)`: the first error cancels the rest, as in a `TaskGroup` |
 //! | `gather(.., return_exceptions=True)` | [`when::settled`](crate::when::settled()) |
-//! | `asyncio.wait(.., return_when=FIRST_COMPLETED)` | [`when::race`](crate::when::race()) |
+//! | `asyncio.wait(.., return_when=FIRST_COMPLETED)` | [`when::race`](crate::when::race()), which cancels the others; with a clone of each, they go on |
 //! | `asyncio.as_completed(aws)` | `FuturesUnordered`, of the crate `futures` |
 //! | `asyncio.wait_for(aw, 5)` | [`timeout(Duration::from_secs(5), p)`](crate::timeout()) |
 //! | `asyncio.shield(aw)` | a clone that is kept: a cancel goes up to no source that has another consumer |
@@ -164,11 +165,11 @@
 //! | `DeferredLock`, `DeferredQueue` | those of `async-lock` and `async-channel` run on the loop as they are |
 //! | `task.Clock` | [`EventLoop::with_virtual_clock`] |
 //! | "Unhandled error in Deferred" | one line on standard error in debug builds |
-//! | `defer.setDebugging(True)` | always on, in a word: [`Broken::origin`] says where the promise was made |
+//! | `defer.setDebugging(True)` | always on, as far as [`Broken::origin`] goes: it says where the promise was made |
 //!
 //! What differs: in Twisted a deferred is a chain that its callbacks change, and whoever adds one sees what the last one made. Here `then`
 //! makes a new promise, and the old one stays as it was for its observers. And since the two ends are two types, the one who waits cannot
-//! settle by mistake.
+//! settle it by mistake.
 //!
 //! ```
 //! use deferral::{Deferred, Promise};
