@@ -38,6 +38,7 @@ thread_local! {
 
 /// Begins a poll, in which nothing was found pending yet, of a task that owes the promise at the address `owed`, or nothing if that is
 /// null.
+#[inline]
 pub(crate) fn begin(owed: *const ()) {
     NOTES.with(|notes| {
         notes.owed.set(owed);
@@ -46,6 +47,7 @@ pub(crate) fn begin(owed: *const ()) {
 }
 
 /// Notes that the promise at `address`, which was made at `origin`, is pending. The last note counts.
+#[inline]
 pub(crate) fn note(address: *const (), origin: &'static Location<'static>) {
     NOTES.with(|notes| {
         notes.promise.set(address);
@@ -54,6 +56,7 @@ pub(crate) fn note(address: *const (), origin: &'static Location<'static>) {
 }
 
 /// Takes the note back, if it is about the promise at `address`: nobody waits for that any more.
+#[inline]
 pub(crate) fn forget(address: *const ()) {
     NOTES.with(|notes| {
         if notes.promise.get() == address {

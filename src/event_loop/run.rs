@@ -220,7 +220,7 @@ impl Local {
         if self.remote().is_woken() {
             self.receive();
         }
-        let late = self.collect_due();
+        let late = if self.timers.borrow().is_empty() { Vec::new() } else { self.collect_due() };
         let count = self.ready.borrow().len();
         for _ in 0..count {
             // Taken one by one: what is left after an abnormal exit is still queued.
@@ -252,12 +252,10 @@ impl Local {
     }
 
     /// Has the timers that are due follow what is ready. Returns the late ones.
+    #[inline(never)]
     fn collect_due(&self) -> Vec<Key> {
         let mut late = Vec::new();
         let mut timers = self.timers.borrow_mut();
-        if timers.is_empty() {
-            return late;
-        }
         let now = self.remote().now();
         self.see(now);
         let mut ready = self.ready.borrow_mut();
@@ -276,6 +274,7 @@ impl Local {
         late
     }
 
+    #[inline]
     pub(super) fn is_ready(&self) -> bool {
         !self.ready.borrow().is_empty()
     }
