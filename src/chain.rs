@@ -5,7 +5,7 @@ use std::panic::Location;
 use crate::Progress;
 use crate::broken::{Broken, BrokenKind};
 use crate::core::trampoline::{self, Caller};
-use crate::core::{Accepts, Delivery, Flavor, Link, Node, Shared, State};
+use crate::core::{Accepts, Delivery, Flavor, Link, Node, Shared};
 use crate::deferred::{self, Deferred};
 use crate::diagnostics;
 use crate::promise::Promise;
@@ -52,6 +52,10 @@ pub trait IntoPromise<F: Flavor = crate::core::Threaded>: Sealed<F> + Sized {
     where
         F: Accepts<C>;
 
+    /// The outcome, if it is here; or itself.
+    #[doc(hidden)]
+    fn take_settled(self) -> Result<Delivery<Self::Value, Self::Error>, Self>;
+
     /// Itself; a promise that has given its outcome already panics instead.
     #[doc(hidden)]
     fn checked(self) -> Self;
@@ -71,7 +75,7 @@ impl<T: 'static, E: 'static, F: Flavor> IntoPromise<F> for Result<T, E> {
     type Error = E;
 
     fn settle_into(self, deferred: Deferred<T, E, Progress, F>) {
-        deferred.finish(Delivery::Outcome(self));
+        deferred.finish(self);
     }
 
     fn subscribe<C: 'static>(
@@ -85,6 +89,11 @@ impl<T: 'static, E: 'static, F: Flavor> IntoPromise<F> for Result<T, E> {
     {
         run(context, Delivery::Outcome(self));
         None
+    }
+
+    #[inline]
+    fn take_settled(self) -> Result<Delivery<T, E>, Self> {
+        Ok(Delivery::Outcome(self))
     }
 
     fn checked(self) -> Self {
@@ -121,9 +130,14 @@ where
             run(context, delivery);
             return None;
         }
-        self.spend();
-        let key = self.core().consume(<F as Accepts<C>>::continuation(context, run, target), Caller::Library);
-        Some(self.core().link(key, false))
+        let core = self.into_core();
+        let key = core.consume(<F as Accepts<C>>::continuation(context, run, target), Caller::Library);
+        Some(core.into_link(key, false))
+    }
+
+    #[inline]
+    fn take_settled(mut self) -> Result<Delivery<T, E>, Self> {
+        self.try_take().ok_or(self)
     }
 
     fn checked(self) -> Self {
@@ -285,19 +299,19 @@ where
             core.deliver(delivery, caller);
             return;
         }
-        self.spend();
+        let source = self.into_core();
         let run = |target: Deferred<T, E, Progress, F>, delivery| {
             target.core().deliver(delivery, Caller::Library);
         };
         let continuation = <F as Accepts<Deferred<T, E, Progress, F>>>::continuation(target, run, waiting);
-        let key = self.core().consume(continuation, Caller::Library);
-        core.adopt(self.core().link(key, false), caller);
+        let key = source.consume(continuation, Caller::Library);
+        core.adopt(source.into_link(key, false), caller);
     }
 
     /// The promise of a continuation that works on `f` and the new promise's own `Deferred`.
     #[track_caller]
     fn derive<C, U, E2>(
-        mut self,
+        self,
         f: C,
         broken: fn(Broken) -> E2,
         origin: &'static Location<'static>,
@@ -307,15 +321,15 @@ where
         C: 'static,
         F: Accepts<(C, Deferred<U, E2, Progress, F>)>,
     {
-        self.spend();
-        let (deferred, promise) = deferred::pair_from(self.core().source(), broken, origin);
-        let continuation = <F as Accepts<(C, Deferred<U, E2, Progress, F>)>>::continuation(
-            (f, deferred),
-            run,
-            |(_, deferred): &(C, Deferred<U, E2, Progress, F>)| waiting(deferred),
-        );
-        self.core().lead(promise.core(), continuation);
-        promise
+        self.into_core().lead(|source, key| {
+            let (deferred, promise) = deferred::pair_from(source, key, broken, origin);
+            let continuation = <F as Accepts<(C, Deferred<U, E2, Progress, F>)>>::continuation(
+                (f, deferred),
+                run,
+                |(_, deferred): &(C, Deferred<U, E2, Progress, F>)| waiting(deferred),
+            );
+            (promise, continuation)
+        })
     }
 }
 
@@ -329,7 +343,7 @@ fn settle_by<R, F: Flavor>(f: impl FnOnce() -> R, deferred: Deferred<R::Value, R
 where
     R: IntoPromise<F>,
 {
-    if deferred.state() != State::Pending {
+    if deferred.core().is_settled() {
         // Canceled while it waited for its turn among others.
         trampoline::guard(|| drop(f));
         return;
@@ -343,7 +357,10 @@ where
 /// Passes on what a function is not asked about. The function goes first, so that what it captured is gone when callbacks run.
 fn pass<C, T, E, F: Flavor>(f: C, delivery: Delivery<T, E>, deferred: Deferred<T, E, Progress, F>) {
     trampoline::guard(|| drop(f));
-    deferred.finish(delivery);
+    match delivery {
+        Delivery::Outcome(outcome) => deferred.finish(outcome),
+        Delivery::Broken(broken) => deferred.finish_broken(broken),
+    }
 }
 
 impl<T, P, F: Flavor> Promise<T, Broken, P, F>
@@ -370,26 +387,25 @@ where
     /// flat.fail(|error| assert_eq!(error, "no such user"));
     /// ```
     #[track_caller]
-    pub fn flatten(mut self) -> Promise<T::Value, T::Error, Progress, F>
+    pub fn flatten(self) -> Promise<T::Value, T::Error, Progress, F>
     where
         T::Error: From<Broken>,
         F: Accepts<Deferred<T::Value, T::Error, Progress, F>>,
     {
-        self.spend();
-        let (deferred, promise) = deferred::pair_from(self.core().source(), T::Error::from, Location::caller());
+        let origin = Location::caller();
         let run = |deferred: Deferred<T::Value, T::Error, Progress, F>, delivery: Delivery<T, Broken>| match delivery {
             // Canceled while it waited for its turn among others, and the promise inside with it.
-            Delivery::Outcome(Ok(inner)) if deferred.state() != State::Pending => {
+            Delivery::Outcome(Ok(inner)) if deferred.core().is_settled() => {
                 trampoline::guard(|| inner.disown());
             }
             Delivery::Outcome(Ok(inner)) => settle_by(|| inner, deferred),
-            Delivery::Outcome(Err(broken)) | Delivery::Broken(broken) => {
-                deferred.finish(Delivery::Broken(broken));
-            }
+            Delivery::Outcome(Err(broken)) | Delivery::Broken(broken) => deferred.finish_broken(broken),
         };
-        let continuation =
-            <F as Accepts<Deferred<T::Value, T::Error, Progress, F>>>::continuation(deferred, run, waiting);
-        self.core().lead(promise.core(), continuation);
-        promise
+        self.into_core().lead(|source, key| {
+            let (deferred, promise) = deferred::pair_from(source, key, T::Error::from, origin);
+            let continuation =
+                <F as Accepts<Deferred<T::Value, T::Error, Progress, F>>>::continuation(deferred, run, waiting);
+            (promise, continuation)
+        })
     }
 }

@@ -6,7 +6,8 @@ use std::panic::Location;
 use crate::Progress;
 use crate::broken::Broken;
 use crate::core::trampoline::Caller;
-use crate::core::{Accepts, Core, Delivery, Ending, Flavor, Source, State, Threaded};
+use crate::core::{Accepts, Core, Ending, Flavor, Source, State, Threaded};
+use crate::list::Key;
 use crate::promise::Promise;
 
 /// The producer end of a value that is not there yet: settles its [`Promise`], from any callback and any thread.
@@ -89,14 +90,15 @@ pub(crate) fn pair<T, E, P, F: Flavor>(
     (Deferred { core: Ending::new(producer) }, Promise::from_core(consumer))
 }
 
-/// The same of a derived promise, which follows the next continuation of `source`.
+/// The same of a derived promise, which follows the entry `key` of `source`.
 #[inline]
 pub(crate) fn pair_from<T, E, P, F: Flavor>(
     source: Source<F>,
+    key: Key,
     broken: fn(Broken) -> E,
     origin: &'static Location<'static>,
 ) -> (Deferred<T, E, P, F>, Promise<T, E, P, F>) {
-    let (producer, consumer) = Core::pair_from(source, broken, origin);
+    let (producer, consumer) = Core::pair_from(source, key, broken, origin);
     (Deferred { core: Ending::new(producer) }, Promise::from_core(consumer))
 }
 
@@ -343,8 +345,13 @@ impl<T, E, P, F: Flavor> Deferred<T, E, P, F> {
 
     /// Ends this producer of a derived promise by what the one source delivered, or what was made of it.
     #[inline]
-    pub(crate) fn finish(self, delivery: Delivery<T, E>) {
-        self.core.into_inner().finish(delivery);
+    pub(crate) fn finish(self, outcome: Result<T, E>) {
+        self.core.into_inner().finish(outcome);
+    }
+
+    /// The same if there was no outcome to be had.
+    pub(crate) fn finish_broken(self, broken: Broken) {
+        self.core.into_inner().finish_broken(broken);
     }
 
     /// Settles on behalf of the library: a panic of a callback does not come back.
@@ -361,8 +368,7 @@ impl<T, E, P, F: Flavor> Deferred<T, E, P, F> {
 /// Another producer of the same promise.
 impl<T, E, P, F: Flavor> Clone for Deferred<T, E, P, F> {
     fn clone(&self) -> Self {
-        self.core().add_producer();
-        Deferred { core: Ending::new(self.core().clone()) }
+        Deferred { core: Ending::new(self.core().add_producer()) }
     }
 }
 

@@ -4,32 +4,53 @@
 //! withdrawn in any order without leaving a trace, and never to be mistaken for a newcomer that took their slot. A key therefore
 //! carries the number of its registration.
 
+use std::mem;
+
 use smallvec::SmallVec;
 
 /// No slot: the end of the order, or of the chain of free slots.
 const NONE: u32 = u32::MAX;
 
+/// How many slots are added at least to a list that is full.
+const FEW: usize = 4;
+
 /// How many slots an empty list keeps for the next entries.
 const KEPT: usize = 32;
 
 /// Names one entry of one [`List`] or one loop. A key whose entry has left names nothing, also after its slot was taken again.
+///
+/// One number, as it moves fast: the registration above, the slot below.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Key {
-    pub(crate) index: u32,
-    pub(crate) number: u32,
-}
+pub struct Key(u64);
 
 impl Key {
-    /// Which registration of its list it names, modulo 2^32.
-    pub(crate) fn number(self) -> u32 {
-        self.number
-    }
-
     /// The key of the first entry that a list ever gets.
-    pub(crate) const FIRST: Key = Key { index: 0, number: 0 };
+    pub(crate) const FIRST: Key = Key::new(0, 0);
 
     /// A key that names nothing in any list.
-    pub(crate) const DANGLING: Key = Key { index: NONE, number: 0 };
+    pub(crate) const DANGLING: Key = Key::new(NONE, 0);
+
+    /// Another one, for who has more than one reason to name nothing.
+    pub(crate) const SPENT: Key = Key::new(NONE, 1);
+
+    #[inline]
+    pub(crate) const fn new(index: u32, number: u32) -> Self {
+        Key(((number as u64) << 32) | index as u64)
+    }
+
+    #[inline]
+    pub(crate) fn index(self) -> u32 {
+        // The half below: what is cut off is the other one.
+        #[allow(clippy::cast_possible_truncation)]
+        let index = self.0 as u32;
+        index
+    }
+
+    /// Which registration of its list it names, modulo 2^32.
+    #[inline]
+    pub(crate) fn number(self) -> u32 {
+        (self.0 >> 32) as u32
+    }
 }
 
 struct Slot<V> {
@@ -69,7 +90,14 @@ impl<V> List<V> {
         self.len == 0
     }
 
+    /// The key of the next entry.
+    pub(crate) fn next_key(&self) -> Key {
+        let index = if self.free == NONE { u32::try_from(self.slots.len()).unwrap_or(NONE) } else { self.free };
+        Key::new(index, self.next_number)
+    }
+
     /// Appends an entry.
+    #[inline]
     pub(crate) fn push(&mut self, value: V) -> Key {
         let previous = self.last;
         let number = self.next_number;
@@ -77,6 +105,9 @@ impl<V> List<V> {
         let index = if self.free == NONE {
             let index = u32::try_from(self.slots.len()).ok().filter(|index| *index != NONE);
             let index = index.expect("more than four billion entries wait for one promise");
+            if self.slots.len() == self.slots.capacity() {
+                self.slots.reserve(self.slots.len().max(FEW));
+            }
             self.slots.push(Slot { number, previous, next: NONE, value: Some(value) });
             index
         } else {
@@ -92,22 +123,22 @@ impl<V> List<V> {
         }
         self.last = index;
         self.len += 1;
-        Key { index, number }
+        Key::new(index, number)
     }
 
     pub(crate) fn get_mut(&mut self, key: Key) -> Option<&mut V> {
-        let slot = self.slots.get_mut(key.index as usize)?;
-        if slot.number == key.number { slot.value.as_mut() } else { None }
+        let slot = self.slots.get_mut(key.index() as usize)?;
+        if slot.number == key.number() { slot.value.as_mut() } else { None }
     }
 
     /// Takes the entry that `key` names, if it is still here.
     pub(crate) fn remove(&mut self, key: Key) -> Option<V> {
         self.get_mut(key)?;
-        let slot = &mut self.slots[key.index as usize];
+        let slot = &mut self.slots[key.index() as usize];
         let value = slot.value.take();
         let (previous, next) = (slot.previous, slot.next);
         slot.next = self.free;
-        self.free = key.index;
+        self.free = key.index();
         match previous {
             NONE => self.first = next,
             previous => self.slots[previous as usize].next = next,
@@ -126,8 +157,16 @@ impl<V> List<V> {
     /// Takes the oldest entry.
     pub(crate) fn pop(&mut self) -> Option<V> {
         let slot = self.slots.get(self.first as usize)?;
-        let key = Key { index: self.first, number: slot.number };
+        let key = Key::new(self.first, slot.number);
         self.remove(key)
+    }
+
+    /// Takes all entries.
+    pub(crate) fn take(&mut self) -> Taken<V> {
+        let taken = Taken { slots: mem::take(&mut self.slots), next: self.first };
+        self.len = 0;
+        self.clear();
+        taken
     }
 
     /// The entries, in no order.
@@ -143,6 +182,22 @@ impl<V> List<V> {
         } else {
             self.slots.clear();
         }
+    }
+}
+
+/// What was in a list, the oldest first.
+pub(crate) struct Taken<V> {
+    slots: SmallVec<[Slot<V>; 1]>,
+    next: u32,
+}
+
+impl<V> Iterator for Taken<V> {
+    type Item = V;
+
+    fn next(&mut self) -> Option<V> {
+        let slot = self.slots.get_mut(self.next as usize)?;
+        self.next = slot.next;
+        slot.value.take()
     }
 }
 

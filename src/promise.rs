@@ -11,7 +11,7 @@ use futures::future::FusedFuture;
 use crate::Progress;
 use crate::broken::Broken;
 use crate::core::trampoline::Caller;
-use crate::core::{Accepts, Core, Delivery, Flavor, State, Threaded};
+use crate::core::{Accepts, Core, Delivery, End, Ending, Flavor, State, Threaded};
 use crate::deferred::{self, Deferred};
 use crate::diagnostics;
 use crate::list::Key;
@@ -55,11 +55,30 @@ use crate::list::Key;
 /// # });
 /// ```
 pub struct Promise<T: 'static, E: 'static = Broken, P: 'static = Progress, F: Flavor = Threaded> {
+    end: Ending<Consumer<T, E, P, F>>,
+}
+
+/// The inside of a promise, which ends by giving up its right.
+struct Consumer<T: 'static, E: 'static, P: 'static, F: Flavor> {
     core: Core<T, E, P, F>,
-    /// Where the waker of this promise is parked.
+    /// Where the waker of this promise is parked; or [`Key::SPENT`], if the outcome, or the right to it, has left.
     parked: Key,
-    /// Whether the outcome, or the right to it, has left this promise.
-    spent: bool,
+}
+
+impl<T, E, P, F: Flavor> Consumer<T, E, P, F> {
+    #[inline]
+    fn is_spent(&self) -> bool {
+        self.parked == Key::SPENT
+    }
+}
+
+impl<T, E, P, F: Flavor> End for Consumer<T, E, P, F> {
+    #[inline]
+    fn end(self) {
+        if !self.is_spent() {
+            self.core.release(self.parked);
+        }
+    }
 }
 
 impl<T, E: From<Broken>, F: Flavor> Promise<T, E, Progress, F> {
@@ -161,8 +180,8 @@ impl<T, E, P, F: Flavor> Promise<T, E, P, F> {
         C: FnOnce(&T) + 'static,
         F: Accepts<C>, // not `Send`? Take `deferral::local`, or `into_local()` first
     {
-        if !self.spent {
-            self.core.observe(F::done(callback));
+        if !self.end.is_spent() {
+            self.end.core.observe(F::done(callback));
         }
         self
     }
@@ -188,8 +207,8 @@ impl<T, E, P, F: Flavor> Promise<T, E, P, F> {
         C: FnOnce(&E) + 'static,
         F: Accepts<C>, // not `Send`? Take `deferral::local`, or `into_local()` first
     {
-        if !self.spent {
-            self.core.observe(F::fail(callback));
+        if !self.end.is_spent() {
+            self.end.core.observe(F::fail(callback));
         }
         self
     }
@@ -215,8 +234,8 @@ impl<T, E, P, F: Flavor> Promise<T, E, P, F> {
         C: FnOnce(&Result<T, E>) + 'static,
         F: Accepts<C>, // not `Send`? Take `deferral::local`, or `into_local()` first
     {
-        if !self.spent {
-            self.core.observe(F::always(callback));
+        if !self.end.is_spent() {
+            self.end.core.observe(F::always(callback));
         }
         self
     }
@@ -245,7 +264,7 @@ impl<T, E, P, F: Flavor> Promise<T, E, P, F> {
         C: FnMut(&P) + 'static,
         F: Accepts<C>, // not `Send`? Take `deferral::local`, or `into_local()` first
     {
-        self.core.listen(F::listener(callback));
+        self.end.core.listen(F::listener(callback));
         self
     }
 
@@ -273,7 +292,7 @@ impl<T, E, P, F: Flavor> Promise<T, E, P, F> {
     /// answer.fail(|broken| assert_eq!(broken.kind(), BrokenKind::Canceled));
     /// ```
     pub fn cancel(&self) -> bool {
-        self.core.cancel()
+        self.end.core.cancel()
     }
 
     /// Where the promise stands.
@@ -288,7 +307,7 @@ impl<T, E, P, F: Flavor> Promise<T, E, P, F> {
     /// assert_eq!(Promise::<u32>::resolved(1).state(), State::Resolved);
     /// ```
     pub fn state(&self) -> State {
-        self.core.state()
+        self.end.core.state()
     }
 
     /// Shows the outcome without taking it: for a frame loop that looks at its promises once a frame.
@@ -318,18 +337,30 @@ impl<T, E, P, F: Flavor> Promise<T, E, P, F> {
     /// assert_eq!(label(&promise), "3 files");
     /// ```
     pub fn peek<R>(&self, look: impl FnOnce(Option<&Result<T, E>>) -> R) -> R {
-        if self.spent {
+        if self.end.is_spent() {
             return look(None);
         }
-        self.core.peek(look)
+        self.end.core.peek(look)
     }
 
+    #[inline]
     pub(crate) fn from_core(core: Core<T, E, P, F>) -> Self {
-        Promise { core, parked: Key::DANGLING, spent: false }
+        Promise { end: Ending::new(Consumer { core, parked: Key::DANGLING }) }
+    }
+
+    /// Gives up the right to the outcome, as [`spend`](Promise::spend), and the promise with it.
+    ///
+    /// # Panics
+    ///
+    /// If this promise has given its outcome already.
+    #[track_caller]
+    pub(crate) fn into_core(mut self) -> Core<T, E, P, F> {
+        self.spend();
+        self.end.into_inner().core
     }
 
     pub(crate) fn core(&self) -> &Core<T, E, P, F> {
-        &self.core
+        &self.end.core
     }
 
     /// Gives up the right to the outcome, for a continuation that takes it over.
@@ -340,35 +371,39 @@ impl<T, E, P, F: Flavor> Promise<T, E, P, F> {
     #[track_caller]
     pub(crate) fn spend(&mut self) {
         self.assert_unspent();
-        self.spent = true;
         self.unpark();
+        self.end.parked = Key::SPENT;
     }
 
     #[track_caller]
     pub(crate) fn assert_unspent(&self) {
-        assert!(!self.spent, "{SPENT}");
+        assert!(!self.end.is_spent(), "{SPENT}");
     }
 
     /// Takes the outcome if it is here.
     #[track_caller]
     pub(crate) fn try_take(&mut self) -> Option<Delivery<T, E>> {
         self.assert_unspent();
-        let delivery = self.core.try_take();
-        self.spent = delivery.is_some();
+        let delivery = self.end.core.try_take();
+        if delivery.is_some() {
+            self.end.parked = Key::SPENT;
+        }
         delivery
     }
 
     /// Ends this promise; if it was the last consumer of a pending one, that is canceled.
     pub(crate) fn disown(mut self) {
-        if !mem::replace(&mut self.spent, true) {
-            self.core.release_fully(self.parked, true);
+        if !self.end.is_spent() {
+            let parked = mem::replace(&mut self.end.parked, Key::SPENT);
+            self.end.core.release_fully(parked, true);
         }
     }
 
     /// Takes a waker of an earlier poll back.
     fn unpark(&mut self) {
-        if self.parked != Key::DANGLING {
-            self.core.unpark(mem::replace(&mut self.parked, Key::DANGLING));
+        if self.end.parked != Key::DANGLING {
+            let parked = mem::replace(&mut self.end.parked, Key::DANGLING);
+            self.end.core.unpark(parked);
         }
     }
 }
@@ -383,19 +418,13 @@ const SPENT: &str = "this promise has given its outcome already: clone the promi
 /// its outcome has none to give either.
 impl<T: Clone, E: Clone, P, F: Flavor> Clone for Promise<T, E, P, F> {
     fn clone(&self) -> Self {
-        if !self.spent {
-            self.core.add_right(Result::clone);
-        }
-        Promise { core: self.core.clone(), parked: Key::DANGLING, spent: self.spent }
-    }
-}
-
-impl<T, E, P, F: Flavor> Drop for Promise<T, E, P, F> {
-    #[inline]
-    fn drop(&mut self) {
-        if !self.spent {
-            self.core.release(self.parked);
-        }
+        let Consumer { core, parked } = &*self.end;
+        let clone = if *parked == Key::SPENT {
+            Consumer { core: core.clone(), parked: Key::SPENT }
+        } else {
+            Consumer { core: core.add_right(Result::clone), parked: Key::DANGLING }
+        };
+        Promise { end: Ending::new(clone) }
     }
 }
 
@@ -415,12 +444,15 @@ impl<T, E, P, F: Flavor> Future for Promise<T, E, P, F> {
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<T, E>> {
         let this = self.get_mut();
         this.assert_unspent();
-        if let Some(outcome) = this.core.take_alone() {
-            this.spent = true;
+        if let Some(outcome) = this.end.core.take_alone() {
+            this.end.parked = Key::SPENT;
             return Poll::Ready(outcome);
         }
-        let poll = this.core.poll(&mut this.parked, cx);
-        this.spent = poll.is_ready();
+        let Consumer { core, parked } = &mut *this.end;
+        let poll = core.poll(parked, cx);
+        if poll.is_ready() {
+            *parked = Key::SPENT;
+        }
         poll.map(|taken| taken.unwrap_or_else(|lost| lost.raise()))
     }
 }
@@ -431,12 +463,12 @@ impl<T, E, P, F: Flavor> Unpin for Promise<T, E, P, F> {}
 /// Terminated is a promise that has given its outcome.
 impl<T, E, P, F: Flavor> FusedFuture for Promise<T, E, P, F> {
     fn is_terminated(&self) -> bool {
-        self.spent
+        self.end.is_spent()
     }
 }
 
 impl<T, E, P, F: Flavor> fmt::Debug for Promise<T, E, P, F> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.core.describe("Promise", f)
+        self.end.core.describe("Promise", f)
     }
 }

@@ -169,7 +169,7 @@ fn owe<T: Send, E: Send, P: Send>(
 fn home<T: Send, E: Send, P: Send>(handle: &Handle, origin: &'static Location<'static>) -> Home<T, E, P, Threaded> {
     let handle = handle.clone();
     Home::new(move |promise| {
-        let errand = Errand(promise.source());
+        let errand = Errand(promise.clone().into_source());
         handle.call_in_order(origin, Remote::push_errand, move |_| drop(errand));
     })
 }

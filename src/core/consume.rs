@@ -4,7 +4,7 @@ use std::task::{Context, Poll};
 
 use super::flavor::Flavor;
 use super::handle::Core;
-use super::lend::panicked;
+use super::lend::{self, panicked};
 use super::state::{Delivery, Entry, Loan, Shared};
 use super::trampoline::{self, Caller};
 use super::transitions::Take;
@@ -34,7 +34,7 @@ impl<T, E, P, F: Flavor> Core<T, E, P, F> {
         if let Some(outcome) = self.take_alone() {
             return Some(Delivery::Outcome(outcome));
         }
-        if self.with(|shared| shared.has_home()) {
+        if !self.is_settled() || self.with(|shared| shared.has_home()) {
             return None;
         }
         Some(match self.take()? {
@@ -60,12 +60,11 @@ impl<T, E, P, F: Flavor> Core<T, E, P, F> {
     }
 
     #[inline(never)]
-    fn take_rare(&self, taken: Take<T, E>, mut loan: Loan<T, E>) -> Result<Result<T, E>, Lost> {
+    fn take_rare(&self, taken: Take<T, E>, loan: Loan<T, E>) -> Result<Result<T, E>, Lost> {
         match (taken, &loan) {
             (Take::Lent(clone), Some(outcome)) => {
                 let cloned = diagnostics::guard(|| clone(outcome));
-                let step = self.with(|shared| shared.give_back(1, &mut loan));
-                self.perform_with(step, loan, Caller::Quiet);
+                self.give_back_right(loan);
                 cloned.map_err(Lost::Panicked)
             }
             (Take::Last, Some(_)) => {
@@ -82,16 +81,40 @@ impl<T, E, P, F: Flavor> Core<T, E, P, F> {
         }
     }
 
+    /// Ends a loan, and uses up the right of who had it.
+    #[inline]
+    fn give_back_right(&self, mut loan: Loan<T, E>) {
+        let mut shared = self.0.visit();
+        shared.rights -= 1;
+        match loan.take() {
+            Some(outcome) if shared.gives_back_simply() => shared.give_back_simply(outcome),
+            outcome => {
+                loan = outcome;
+                let step = shared.resume(&mut loan);
+                drop(shared);
+                self.perform_with(step, loan, Caller::Quiet);
+            }
+        }
+    }
+
     /// Polls on behalf of one promise, which is parked under `key`. When it is ready, the right is used up.
     #[inline]
     pub(crate) fn poll(&self, key: &mut Key, cx: &mut Context<'_>) -> Poll<Result<Result<T, E>, Lost>> {
-        if *key == Key::DANGLING && self.with(|shared| shared.parks_simply()) {
+        if *key == Key::DANGLING && !self.is_settled() {
             let waker = cx.waker().clone();
             let mut shared = self.0.visit();
-            if shared.parks_simply() {
+            let parked = if shared.parks_simply() {
                 shared.park_simply(waker);
                 *key = Key::FIRST;
-                awaited::note(self.address(), shared.origin);
+                Ok(None)
+            } else {
+                shared.park(key, waker)
+            };
+            let origin = shared.origin;
+            drop(shared);
+            // What comes back is dropped here: the waker, if the outcome has come meanwhile.
+            if parked.is_ok() {
+                awaited::note(self.address(), origin);
                 return Poll::Pending;
             }
         }
@@ -139,26 +162,37 @@ impl<T, E, P, F: Flavor> Core<T, E, P, F> {
     }
 
     /// One more promise. The function is what the outcome will be cloned with.
-    pub(crate) fn add_right(&self, clone: fn(&Result<T, E>) -> Result<T, E>) {
-        self.with(|shared| shared.add_right(clone));
+    pub(crate) fn add_right(&self, clone: fn(&Result<T, E>) -> Result<T, E>) -> Self {
+        Core(self.0.clone_with(|shared| shared.add_right(clone)))
     }
 
     /// One promise less, without taking the outcome.
     #[inline]
-    pub(crate) fn release(&mut self, key: Key) {
+    pub(crate) fn release(mut self, key: Key) {
         if key != Key::DANGLING {
             awaited::forget(self.address());
         }
         if self.end_alone() {
             return;
         }
-        let mut shared = self.0.visit();
-        if key == Key::DANGLING && shared.releases_simply() {
-            shared.rights -= 1;
-            return;
+        let (told, wanted) = self.0.end_with(|shared| {
+            if key != Key::DANGLING {
+                return (None, true);
+            }
+            if shared.releases_simply() {
+                shared.rights -= 1;
+                return (None, false);
+            }
+            let told = shared.release_and_disclaim();
+            let wanted = told.is_none();
+            (told, wanted)
+        });
+        if let Some(ptr) = wanted {
+            Core(ptr).release_fully(key, false);
         }
-        drop(shared);
-        self.release_fully(key, false);
+        if let Some((source, key)) = told {
+            lend::disclaim(source, key);
+        }
     }
 
     /// The same. With `cancel`, the producer is told by a cancel if it was the last one.

@@ -31,7 +31,7 @@ pub struct Extra<T: 'static, E: 'static, P: 'static, F: Flavor> {
     pub(super) consumers: List<Consumer<T, E, P, F>>,
     pub(super) cancelers: Vec<Entry<T, E, P, F>>,
     pub(super) links: Links<F>,
-    pub(super) reports: Option<Reports<P, F>>,
+    pub(super) reports: Option<Box<Reports<P, F>>>,
     /// Captured by the first clone of a promise: with one consumer alone nothing is ever cloned.
     pub(super) clone: Option<CloneFn<T, E>>,
     /// The number of continuations that cannot cancel.
@@ -49,7 +49,11 @@ pub(super) struct Consumer<T: 'static, E: 'static, P: 'static, F: Flavor> {
     pub(super) claims: bool,
 }
 
+/// For how many observers there is room to begin with.
+const FEW: usize = 4;
+
 impl<T: 'static, E: 'static, P: 'static, F: Flavor> Extra<T, E, P, F> {
+    #[inline]
     pub(super) fn new() -> Self {
         Extra {
             observers: Vec::new(),
@@ -64,13 +68,59 @@ impl<T: 'static, E: 'static, P: 'static, F: Flavor> Extra<T, E, P, F> {
         }
     }
 
+    #[inline]
+    pub(super) fn add_observer(&mut self, observer: Entry<T, E, P, F>) {
+        if self.observers.len() == self.observers.capacity() {
+            self.grow();
+        }
+        self.observers.push(observer);
+    }
+
+    /// Moves the observers to a place for twice as many. To ask the allocator for the same costs more, where that keeps a list of blocks of
+    /// each size.
+    #[cold]
+    fn grow(&mut self) {
+        let mut more = Vec::with_capacity(FEW.max(2 * self.observers.len()));
+        more.append(&mut self.observers);
+        self.observers = more;
+    }
+
     pub(super) fn add(&mut self, entry: Entry<T, E, P, F>, claims: bool) -> Key {
         match entry.kind() {
-            Kind::Observer => self.observers.push(entry),
+            Kind::Observer => self.add_observer(entry),
             Kind::Canceler => self.cancelers.push(entry),
             _ => return self.consumers.push(Consumer { entry, claims }),
         }
         Key::DANGLING
+    }
+
+    /// Whether nothing is registered, as far as `observers` and `consumers` say.
+    #[inline]
+    fn is_idle_but(&self, observers: bool, consumers: bool) -> bool {
+        (observers || self.observers.is_empty())
+            && (consumers || self.consumers.is_empty())
+            && self.cancelers.is_empty()
+            && self.links.is_empty()
+            && self.reports.is_none()
+            && self.home.is_none()
+    }
+
+    /// Whether nothing is registered, nothing followed, and nothing to be told.
+    #[inline]
+    pub(super) fn is_idle(&self) -> bool {
+        self.is_idle_but(false, false)
+    }
+
+    /// The same but for observers.
+    #[inline]
+    pub(super) fn has_observers_only(&self) -> bool {
+        self.is_idle_but(true, false)
+    }
+
+    /// The same but for consumers that wait to be woken.
+    #[inline]
+    pub(super) fn has_wakers_only(&self) -> bool {
+        self.is_idle_but(false, true) && self.consumers.iter().all(|consumer| consumer.entry.kind() == Kind::Waker)
     }
 
     pub(super) fn has_events(&self) -> bool {

@@ -1,9 +1,12 @@
 //! The two flavors of a promise: what they are made of, and what they ask of a callback.
 
+use std::cell::Cell;
+
 use super::extra::Extra;
 use super::node::Machine;
-use super::raw::{Atomic, Entry, Node, Plain, Ptr, Source, Word};
+use super::raw::{Entry, Node, Number, Ptr, Source};
 use super::state::Delivery;
+use super::sync::AtomicU32;
 
 /// The flavor whose promises are settled from any thread: callbacks are `Send`, and so are the values of what they settle.
 ///
@@ -41,7 +44,7 @@ pub enum Local {}
 #[diagnostic::on_unimplemented(message = "`{Self}` is not a flavor of promises")]
 pub trait Flavor: Sealed + Sized + 'static {
     #[doc(hidden)]
-    type Word: Word;
+    type Number: Number;
     #[doc(hidden)]
     type Listener<A: 'static>: FnMut(&A);
 }
@@ -108,12 +111,12 @@ impl Sealed for Threaded {}
 impl Sealed for Local {}
 
 impl Flavor for Threaded {
-    type Word = Atomic;
+    type Number = AtomicU32;
     type Listener<A: 'static> = Box<dyn FnMut(&A) + Send>;
 }
 
 impl Flavor for Local {
-    type Word = Plain;
+    type Number = Cell<u32>;
     type Listener<A: 'static> = Box<dyn FnMut(&A)>;
 }
 

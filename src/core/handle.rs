@@ -11,9 +11,9 @@ use super::flavor::{Accepts, Flavor};
 use super::home::Home;
 use super::lend::{self, unfollow};
 use super::progress::{Event, Listener};
-use super::raw::{End, Kind, Node, Ptr, Source};
+use super::raw::{End, Kind, Node, Ptr, Source, Visit};
 use super::state::{Delivery, Entry, Loan, Shared, State, Step};
-use super::trampoline::{self, Caller, Frame, Job};
+use super::trampoline::{self, Caller, Frame, Job, Nest};
 use crate::Progress;
 use crate::broken::{Broken, BrokenKind};
 use crate::diagnostics;
@@ -24,6 +24,9 @@ use crate::list::Key;
 /// Cloning it counts neither as a producer nor as a promise: who keeps a clone for long says so by
 /// [`add_producer`](Core::add_producer) or [`add_right`](Core::add_right).
 pub(crate) struct Core<T: 'static, E: 'static, P: 'static, F: Flavor>(pub(super) Ptr<Shared<T, E, P, F>>);
+
+/// The inside of a promise, during a visit.
+type Inside<'a, T, E, P, F> = Visit<'a, Shared<T, E, P, F>>;
 
 impl<T, E, P, F: Flavor> Clone for Core<T, E, P, F> {
     #[inline]
@@ -40,14 +43,15 @@ impl<T, E, P, F: Flavor> Core<T, E, P, F> {
         (Core(first), Core(second))
     }
 
-    /// The same of a derived promise, which follows the next continuation of `source`.
+    /// The same of a derived promise, which follows the entry `key` of `source`.
     #[inline]
     pub(crate) fn pair_from(
         source: Source<F>,
+        key: Key,
         broken: fn(Broken) -> E,
         origin: &'static Location<'static>,
     ) -> (Self, Self) {
-        let (first, second) = Ptr::pair(|| Shared::new(broken, origin).following(source));
+        let (first, second) = Ptr::pair(|| Shared::new(broken, origin).following(source, key));
         (Core(first), Core(second))
     }
 
@@ -119,6 +123,11 @@ impl<T, E, P, F: Flavor> Core<T, E, P, F> {
         self.with(|shared| shared.origin)
     }
 
+    #[inline]
+    pub(crate) fn is_settled(&self) -> bool {
+        self.0.is_settled()
+    }
+
     pub(crate) fn state(&self) -> State {
         self.with(|shared| shared.state())
     }
@@ -158,12 +167,19 @@ impl<T, E, P, F: Flavor> Core<T, E, P, F> {
                 Some(Kind::Observer) => {
                     let observer = shared.settle_to_show(outcome.is_ok());
                     drop(shared);
-                    if let Some(observer) = observer {
-                        self.show(observer, outcome, caller);
+                    self.show(observer, outcome, caller);
+                    return true;
+                }
+                Some(Kind::Continuation) => {
+                    let continuation = shared.settle_to_deliver(outcome.is_ok());
+                    drop(shared);
+                    if let Some(continuation) = continuation {
+                        self.hand(continuation, outcome, caller);
                     }
                     return true;
                 }
-                Some(_) => {}
+                Some(Kind::Many) => return self.settle_several(shared, outcome, caller),
+                Some(Kind::Canceler) => {}
             }
         }
         drop(shared);
@@ -178,6 +194,63 @@ impl<T, E, P, F: Flavor> Core<T, E, P, F> {
                 frame.close();
             }
             None => self.postpone(Step::Wake(waker), None, caller),
+        }
+    }
+
+    #[inline(never)]
+    fn hand(&self, continuation: Entry<T, E, P, F>, outcome: Result<T, E>, caller: Caller) {
+        match Frame::open(caller) {
+            Some(frame) => {
+                trampoline::guard(|| continuation.deliver(outcome));
+                frame.close();
+            }
+            None => self.postpone(Step::Deliver(continuation), Some(outcome), caller),
+        }
+    }
+
+    #[inline(never)]
+    fn settle_several(&self, mut shared: Inside<'_, T, E, P, F>, outcome: Result<T, E>, caller: Caller) -> bool {
+        if let Some(observers) = shared.settle_to_show_all(outcome.is_ok()) {
+            drop(shared);
+            let show = |this: &Self, outcome| {
+                for observer in observers {
+                    trampoline::guard(|| observer.look(&outcome));
+                }
+                this.give_back(outcome);
+            };
+            match Frame::open(caller) {
+                Some(frame) => {
+                    show(self, outcome);
+                    frame.close();
+                }
+                None => {
+                    let this = self.clone();
+                    trampoline::postpone(caller, Job::Call(Box::new(move || show(&this, outcome))));
+                }
+            }
+            return true;
+        }
+        match shared.settle_to_wake_all(outcome) {
+            Ok(wakers) => {
+                drop(shared);
+                let wake = || {
+                    for waker in wakers.filter_map(|consumer| consumer.entry.into_waker().ok()) {
+                        trampoline::guard(|| waker.wake());
+                    }
+                };
+                match Frame::open(caller) {
+                    Some(frame) => {
+                        wake();
+                        frame.close();
+                    }
+                    None => trampoline::postpone(caller, Job::Call(Box::new(wake))),
+                }
+                true
+            }
+            Err(outcome) => {
+                drop(shared);
+                self.settle_fully(outcome, caller)
+            }
         }
     }
 
@@ -241,29 +314,68 @@ impl<T, E, P, F: Flavor> Core<T, E, P, F> {
 
     /// The same for a derived promise, whose one source has delivered and needs not be left, on behalf of its one producer.
     #[inline]
-    pub(crate) fn finish(self, delivery: Delivery<T, E>) {
-        let Delivery::Outcome(outcome) = delivery else { return self.finish_rarely(delivery) };
-        let mut loan = Some(outcome);
-        let (source, step) = self.with(|shared| {
+    pub(crate) fn finish(self, outcome: Result<T, E>) {
+        let Some(nest) = Nest::open() else { return self.finish_later(outcome) };
+        let ((source, next), rest) = self.0.end_with(|shared| {
             let source = shared.forget_source();
-            let step = shared.settle(true, &mut loan);
-            // Settled by whoever it was, it is not abandoned.
-            let disposes = shared.drop_producer();
-            let rests = step.as_ref().is_none_or(Step::is_rest);
-            (source, if disposes && rests { shared.claim(true, &mut None) } else { step.unwrap_or(Step::Rest) })
+            let next = shared.hands_on_simply().then(|| shared.hand_on(outcome.is_ok())).flatten();
+            let rest = next.is_none();
+            ((source, next), rest)
+        });
+        drop(source);
+        match (rest, next) {
+            (Some(ptr), _) => Core(ptr).finish_nested(outcome),
+            (None, Some(continuation)) => {
+                trampoline::guard(|| continuation.deliver(outcome));
+            }
+            (None, None) => {}
+        }
+        nest.close();
+    }
+
+    /// The same with a source that is forgotten already, for a promise that has another entry than one continuation, or more.
+    #[inline(never)]
+    fn finish_nested(self, outcome: Result<T, E>) {
+        let mut shared = self.0.visit();
+        if shared.settles_simply() && shared.kind() == Some(Kind::Observer) {
+            let observer = shared.settle_to_show(outcome.is_ok());
+            shared.producers -= 1;
+            drop(shared);
+            return self.show_now(observer, outcome);
+        }
+        let mut loan = Some(outcome);
+        let step = shared.conclude(false, &mut loan);
+        drop(shared);
+        if !step.is_rest() {
+            trampoline::guard(|| lend::proceed(&self.0, step, loan.take()));
+        }
+        if loan.is_some() {
+            trampoline::scrap(Caller::Library, loan);
+        }
+    }
+
+    /// The same in a place from which nothing may be run.
+    #[inline(never)]
+    fn finish_later(self, outcome: Result<T, E>) {
+        let mut loan = Some(outcome);
+        let (source, wanted) = self.0.end_with(|shared| {
+            let source = shared.forget_source();
+            let wanted = !shared.conclude(true, &mut loan).is_rest();
+            (source, wanted)
         });
         drop(source);
         if loan.is_some() {
             trampoline::scrap(Caller::Library, loan);
         }
-        if !step.is_rest() {
-            trampoline::defer(Job::Work(self.0.into_work()));
+        if let Some(ptr) = wanted {
+            trampoline::defer(Job::Work(ptr.into_work()));
         }
     }
 
+    /// The same with what a source may have delivered instead of an outcome.
     #[inline(never)]
-    fn finish_rarely(self, delivery: Delivery<T, E>) {
-        self.deliver(delivery, Caller::Library);
+    pub(crate) fn finish_broken(self, broken: Broken) {
+        self.break_with(broken, Caller::Library);
         self.drop_producer();
     }
 
@@ -287,8 +399,9 @@ impl<T, E, P, F: Flavor> Core<T, E, P, F> {
         }
     }
 
-    pub(crate) fn add_producer(&self) {
-        self.with(|shared| shared.add_producer());
+    /// One more producer.
+    pub(crate) fn add_producer(&self) -> Self {
+        Core(self.0.clone_with(Shared::add_producer))
     }
 
     #[inline]
@@ -296,8 +409,9 @@ impl<T, E, P, F: Flavor> Core<T, E, P, F> {
         if self.end_alone() {
             return;
         }
-        if self.with(|shared| shared.drop_producer()) {
-            self.abandon();
+        let ((), wanted) = self.0.end_with(|shared| ((), shared.drop_producer()));
+        if let Some(ptr) = wanted {
+            Core(ptr).abandon();
         }
     }
 
@@ -334,10 +448,13 @@ impl<T, E, P, F: Flavor> Core<T, E, P, F> {
             if shared.registers_simply() {
                 return shared.register_simply(entry);
             }
+            let Some(entry) = shared.register_among(entry) else { return };
             if let Some(outcome) = shared.lend_simply() {
                 drop(shared);
-                return self.show(entry, outcome, Caller::User);
+                return self.show(Some(entry), outcome, Caller::User);
             }
+            drop(shared);
+            return self.observe_fully(entry);
         }
         drop(shared);
         self.observe_fully(entry);
@@ -352,22 +469,35 @@ impl<T, E, P, F: Flavor> Core<T, E, P, F> {
 
     /// Shows the outcome, which is on loan, to the one observer.
     #[inline(never)]
-    fn show(&self, observer: Entry<T, E, P, F>, outcome: Result<T, E>, caller: Caller) {
+    fn show(&self, observer: Option<Entry<T, E, P, F>>, outcome: Result<T, E>, caller: Caller) {
         let Some(frame) = Frame::open(caller) else {
-            return self.postpone(Step::Show(observer), Some(outcome), caller);
+            let step = observer.map_or(Step::Run, Step::Show);
+            return self.postpone(step, Some(outcome), caller);
         };
-        trampoline::guard(|| observer.look(&outcome));
+        self.show_now(observer, outcome);
+        frame.close();
+    }
+
+    /// The same in a frame that is open.
+    #[inline]
+    fn show_now(&self, observer: Option<Entry<T, E, P, F>>, outcome: Result<T, E>) {
+        if let Some(observer) = observer {
+            trampoline::guard(|| observer.look(&outcome));
+        }
+        self.give_back(outcome);
+    }
+
+    /// Ends the loan to observers, in their frame.
+    #[inline]
+    fn give_back(&self, outcome: Result<T, E>) {
         let mut shared = self.0.visit();
         if shared.gives_back_simply() {
-            shared.give_back_simply(outcome);
-            drop(shared);
-        } else {
-            let mut loan = Some(outcome);
-            let step = shared.resume(&mut loan);
-            drop(shared);
-            trampoline::guard(|| lend::proceed(&self.0, step, loan));
+            return shared.give_back_simply(outcome);
         }
-        frame.close();
+        let mut loan = Some(outcome);
+        let step = shared.resume(&mut loan);
+        drop(shared);
+        trampoline::guard(|| lend::proceed(&self.0, step, loan));
     }
 
     pub(crate) fn listen(&self, listener: F::Listener<P>) {
@@ -389,34 +519,45 @@ impl<T, E, P, F: Flavor> Core<T, E, P, F> {
     }
 
     /// A link to the entry `key` among the consumers of this promise.
-    pub(crate) fn link(&self, key: Key, private: bool) -> Link<F>
+    #[inline]
+    pub(crate) fn into_link(self, key: Key, private: bool) -> Link<F>
     where
         F: Accepts<Shared<T, E, P, F>>,
     {
-        Link { source: self.source(), key, private, claims: true }
+        Link { source: self.into_source(), key, private, claims: true }
     }
 
     #[inline]
-    pub(crate) fn source(&self) -> Source<F>
+    pub(crate) fn into_source(self) -> Source<F>
     where
         F: Accepts<Shared<T, E, P, F>>,
     {
-        <F as Accepts<Shared<T, E, P, F>>>::source(self.0.clone())
+        <F as Accepts<Shared<T, E, P, F>>>::source(self.0)
     }
 
-    /// Registers the continuation of a derived promise, which was made by [`pair_from`](Core::pair_from) and is known to nobody yet.
+    /// Registers the continuation that `derive` makes for the entry of that key, together with a derived promise that follows it: from then on
+    /// that one holds this reference.
     #[inline]
-    pub(crate) fn lead<U, E2, P2>(&self, target: &Core<U, E2, P2, F>, continuation: Entry<T, E, P, F>) {
-        let mut loan = None;
-        let step = self.with(|shared| {
-            let (key, step) = shared.consume(continuation, false, &mut loan);
-            if key != Key::FIRST {
-                // Before anybody can run the continuation: what that makes the target follow comes after.
-                target.with(|shared| shared.correct_source(key));
+    pub(crate) fn lead<R>(self, derive: impl FnOnce(Source<F>, Key) -> (R, Entry<T, E, P, F>)) -> R
+    where
+        F: Accepts<Shared<T, E, P, F>>,
+    {
+        let (mut step, mut loan) = (Step::Rest, None);
+        let (derived, wanted) = self.0.move_with(|shared, source| {
+            // All inside: nobody can run the continuation before the promise is noted to follow it.
+            let (derived, continuation) = derive(<F as Accepts<Shared<T, E, P, F>>>::source(source), shared.next_key());
+            if shared.registers_simply() {
+                shared.register_simply(continuation);
+                return (derived, false);
             }
-            step
+            step = shared.consume(continuation, false, &mut loan).1;
+            (derived, true)
         });
-        self.perform_with(step, loan, Caller::User);
+        match wanted {
+            Some(ptr) => Core(ptr).perform_with(step, loan, Caller::User),
+            None => std::mem::forget(step),
+        }
+        derived
     }
 
     /// The one source of a derived promise has delivered, and needs not be left.
@@ -465,10 +606,15 @@ pub(crate) fn arrive<F: Flavor>(promise: Node<F>) {
 }
 
 impl<T, E, F: Flavor> Core<T, E, Progress, F> {
-    /// Queues a report of the library's own. An aggregate calls it under its own lock, so that reports from many threads keep their
-    /// order; nothing foreign runs before [`perform`](Core::perform).
-    pub(crate) fn queue_report(&self, report: Progress) -> Step<T, E, Progress, F> {
-        self.with(|shared| shared.report(Event::Notify(report), true)).map_or(Step::Rest, |(step, _)| step)
+    /// Queues a report of the library's own, and tells whether there is somebody to tell it to: then [`run`](Core::run) has to follow. An
+    /// aggregate calls it under its own lock, so that reports from many threads keep their order; nothing foreign runs before.
+    pub(crate) fn queue_report(&self, report: Progress) -> bool {
+        self.with(|shared| shared.report(Event::Notify(report), true)).is_ok_and(|(step, _)| !step.is_rest())
+    }
+
+    /// Does what [`queue_report`](Core::queue_report) has left to do.
+    pub(crate) fn run(&self, caller: Caller) {
+        self.perform(Step::Run, caller);
     }
 }
 

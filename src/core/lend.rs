@@ -42,12 +42,12 @@ pub(super) fn proceed<T, E, P, F: Flavor>(
             Step::Scrap(entry) => return scrap(entry),
             Step::Deliver(continuation) => {
                 if let Some(outcome) = loan {
-                    guard(|| continuation.deliver(Delivery::Outcome(outcome)));
+                    guard(|| continuation.deliver(outcome));
                 }
                 return;
             }
-            Step::Spoil(continuation, broken) => return guard(|| continuation.deliver(Delivery::Broken(broken))),
-            Step::Disclaim(source, key) => return source.node().disclaim(key),
+            Step::Spoil(continuation, broken) => return guard(|| continuation.spoil(broken)),
+            Step::Disclaim(source, key) => return disclaim(source, key),
             Step::Dispose => return scrap(loan),
             Step::Convert(broken, convert) => {
                 let slot = make_error(broken, convert);
@@ -91,7 +91,7 @@ pub(super) enum Task<T: 'static, E: 'static, P: 'static, F: Flavor> {
     /// Clone the outcome, which is on loan, for one of several consumers.
     Clone(Entry<T, E, P, F>, CloneFn<T, E>, &'static std::panic::Location<'static>),
     /// Drop what nobody can ask for any more.
-    Dispose(Option<Result<T, E>>, Option<Reports<P, F>>),
+    Dispose(Option<Result<T, E>>, Option<Box<Reports<P, F>>>),
     /// Send word home that there is something to do.
     Send(Arc<Home<T, E, P, F>>),
     /// The loan has ended.
@@ -241,15 +241,27 @@ fn run_many<T, E, P, F: Flavor>(ptr: &Ptr<Shared<T, E, P, F>>, outcome: Loan<T, 
     let mut continuations = loan.continuations.into_iter();
     let first = continuations.next();
     for (continuation, delivery) in continuations {
-        trampoline::defer(Job::Call(Box::new(|| continuation.deliver(delivery))));
+        trampoline::defer(Job::Call(Box::new(|| hand(continuation, delivery))));
     }
     if let Some((continuation, delivery)) = first {
-        trampoline::guard(|| continuation.deliver(delivery));
+        trampoline::guard(|| hand(continuation, delivery));
+    }
+}
+
+fn hand<T, E, P, F: Flavor>(continuation: Entry<T, E, P, F>, delivery: Delivery<T, E>) {
+    match delivery {
+        Delivery::Outcome(outcome) => continuation.deliver(outcome),
+        Delivery::Broken(broken) => continuation.spoil(broken),
     }
 }
 
 impl<T: 'static, E: 'static, P: 'static, F: Flavor> Machine for Shared<T, E, P, F> {
     type Flavor = F;
+
+    #[inline]
+    fn is_settled(&self) -> bool {
+        !self.is_pending()
+    }
 
     fn run(this: &Ptr<Self>) {
         let mut loan = None;
@@ -279,8 +291,14 @@ impl<T: 'static, E: 'static, P: 'static, F: Flavor> Machine for Shared<T, E, P, 
         }
     }
 
-    fn disclaim(this: &Ptr<Self>, key: Key) {
-        defer(this, this.with(|shared| shared.disclaim(key)));
+    fn disclaim(this: &Ptr<Self>, key: Key) -> Option<(Source<F>, Key)> {
+        match this.with(|shared| shared.disclaim(key)) {
+            Step::Disclaim(source, key) => Some((source, key)),
+            step => {
+                defer(this, step);
+                None
+            }
+        }
     }
 
     fn parked(&self) -> Option<Parked> {
@@ -330,7 +348,7 @@ fn serve<T, E, P, F: Flavor>(task: Task<T, E, P, F>, loan: &mut Loans<T, E, P, F
         Task::Unfollow(links, cancel) => unfollow(links, cancel),
         Task::Disclaim(sources) => {
             for (source, key) in sources {
-                source.node().disclaim(key);
+                disclaim(source, key);
             }
         }
         Task::Scrap(entries, listeners) => {
@@ -356,6 +374,14 @@ fn serve<T, E, P, F: Flavor>(task: Task<T, E, P, F>, loan: &mut Loans<T, E, P, F
             scrap(reports);
         }
         Task::Convert(..) | Task::Send(_) | Task::Finish => {}
+    }
+}
+
+/// Tells a source, and up the chain those that it is the last to claim, that no cancel will come from here.
+pub(super) fn disclaim<F: Flavor>(source: Source<F>, key: Key) {
+    let mut next = Some((source, key));
+    while let Some((source, key)) = next {
+        next = source.node().disclaim(key);
     }
 }
 

@@ -111,6 +111,6 @@ pub(crate) use self::handle::{Core, arrive};
 pub(crate) use self::home::Home;
 pub(crate) use self::lend::unfollow;
 pub(crate) use self::node::{Machine, Parked, Sources};
-pub(crate) use self::raw::{Ending, Node, Ptr, Source};
+pub(crate) use self::raw::{End, Ending, Node, Ptr, Source};
 pub use self::state::State;
-pub(crate) use self::state::{Delivery, Shared, Step};
+pub(crate) use self::state::{Delivery, Shared};

@@ -15,6 +15,12 @@ use crate::list::Key;
 pub trait Machine: Sized + 'static {
     type Flavor: Flavor;
 
+    /// Whether it is settled, for ever.
+    #[inline]
+    fn is_settled(&self) -> bool {
+        false
+    }
+
     /// Does what a lender has to do (see [`core`](super)), until nothing is left, or nothing but what runs at home.
     fn run(this: &Ptr<Self>) {
         let _ = this;
@@ -30,9 +36,10 @@ pub trait Machine: Sized + 'static {
         let _ = (this, key, cancel);
     }
 
-    /// Notes that no cancel will come from a follower.
-    fn disclaim(this: &Ptr<Self>, key: Key) {
+    /// Notes that no cancel will come from a follower. What comes back is the source to be told the same.
+    fn disclaim(this: &Ptr<Self>, key: Key) -> Option<(Source<Self::Flavor>, Key)> {
         let _ = (this, key);
+        None
     }
 
     /// Who awaits this promise, as far as it is a task; `None` once it is settled.

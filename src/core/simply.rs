@@ -1,14 +1,26 @@
 //! The common cases in few instructions. Whatever else there is, the transitions in `transitions.rs` think of.
 
+use std::mem;
 use std::task::Waker;
 
+use super::extra::{Consumer, Extra};
 use super::flavor::Flavor;
-use super::raw::{self, Kind};
+use super::raw::{self, Kind, Source};
 use super::state::{Entry, Phase, Shared, Slot};
 use super::trampoline;
+use crate::list::{Key, Taken};
+
+/// Those that wait, in their order.
+pub(super) type Wakers<T, E, P, F> = Taken<Consumer<T, E, P, F>>;
 
 impl<T: 'static, E: 'static, P: 'static, F: Flavor> Shared<T, E, P, F> {
-    /// Whether a settle finds at most one entry, and nothing else to think of.
+    /// Whether nothing is registered, and nothing is to be told.
+    #[inline]
+    pub(super) fn is_idle(&self) -> bool {
+        self.entry.is_none() || self.many().is_some_and(Extra::is_idle)
+    }
+
+    /// Whether a settle finds nothing to think of but what is registered.
     #[inline]
     pub(super) fn settles_simply(&self) -> bool {
         self.is_pending() && self.lender == 0 && self.rights > 0 && matches!(self.slot, Slot::Empty)
@@ -27,6 +39,68 @@ impl<T: 'static, E: 'static, P: 'static, F: Flavor> Shared<T, E, P, F> {
         self.phase = if resolved { Phase::Resolved } else { Phase::Rejected };
         self.lender = trampoline::this_thread();
         self.take_entry()
+    }
+
+    /// Settles, and takes out the one continuation, which takes the one right: the outcome goes there as it is.
+    #[inline]
+    pub(super) fn settle_to_deliver(&mut self, resolved: bool) -> Option<Entry<T, E, P, F>> {
+        self.phase = if resolved { Phase::Resolved } else { Phase::Rejected };
+        debug_assert_eq!(self.rights, 1, "a clone is not the one continuation");
+        (self.rights, self.silent) = (0, false);
+        self.take_entry()
+    }
+
+    /// Whether the outcome of a promise that follows nothing goes as it is to its one continuation.
+    #[inline]
+    pub(super) fn hands_on_simply(&self) -> bool {
+        self.is_pending()
+            && self.lender == 0
+            && matches!(self.slot, Slot::Empty)
+            && self.kind() == Some(Kind::Continuation)
+            && self.producers == 1
+    }
+
+    /// Settles on behalf of the one producer, which ends, and takes out the one continuation, which takes the one right.
+    #[inline]
+    pub(super) fn hand_on(&mut self, resolved: bool) -> Option<Entry<T, E, P, F>> {
+        self.producers = 0;
+        self.settle_to_deliver(resolved)
+    }
+
+    /// Settles, and makes the caller the lender, who shows the outcome to several observers, if nothing else is registered.
+    #[inline]
+    pub(super) fn settle_to_show_all(&mut self, resolved: bool) -> Option<Vec<Entry<T, E, P, F>>> {
+        let extra = self.many_mut().filter(|extra| extra.has_observers_only())?;
+        let observers = mem::take(&mut extra.observers);
+        self.phase = if resolved { Phase::Resolved } else { Phase::Rejected };
+        self.lender = trampoline::this_thread();
+        Some(observers)
+    }
+
+    /// Settles, leaves the outcome for whoever comes, and takes out several that wait to be woken, if nothing else is registered.
+    #[inline]
+    pub(super) fn settle_to_wake_all(&mut self, outcome: Result<T, E>) -> Result<Wakers<T, E, P, F>, Result<T, E>> {
+        match self.many_mut() {
+            Some(extra) if extra.has_wakers_only() => {
+                let wakers = extra.consumers.take();
+                self.settle_simply(outcome);
+                Ok(wakers)
+            }
+            _ => Err(outcome),
+        }
+    }
+
+    /// Registers one observer more, if there are others, and before it is their turn. Otherwise it comes back.
+    #[inline]
+    pub(super) fn register_among(&mut self, observer: Entry<T, E, P, F>) -> Option<Entry<T, E, P, F>> {
+        let early = self.is_pending() || self.lender != 0;
+        match self.kind() {
+            Some(Kind::Observer) if early => {}
+            Some(Kind::Many) if early && !self.has_home() => {}
+            _ => return Some(observer),
+        }
+        self.extra().add_observer(observer);
+        None
     }
 
     #[inline]
@@ -53,7 +127,7 @@ impl<T: 'static, E: 'static, P: 'static, F: Flavor> Shared<T, E, P, F> {
     /// Whether the only reference can end with nothing left to do but to drop an outcome that is here.
     #[inline]
     pub(super) fn ends_simply(&self) -> bool {
-        self.entry.is_none() && self.lender == 0 && !matches!(self.slot, Slot::Follows(..))
+        self.is_idle() && self.lender == 0 && !matches!(self.slot, Slot::Follows(..))
     }
 
     #[inline]
@@ -67,7 +141,33 @@ impl<T: 'static, E: 'static, P: 'static, F: Flavor> Shared<T, E, P, F> {
         if self.is_pending() {
             !self.aggregate && !self.claims && matches!(self.kind(), None | Some(Kind::Observer))
         } else {
-            self.producers > 0 && self.entry.is_none()
+            self.producers > 0 && self.is_idle()
+        }
+    }
+
+    /// A promise that ends is the last that could cancel, and there is nothing to do but to tell the one source, which comes out.
+    #[inline]
+    pub(super) fn release_and_disclaim(&mut self) -> Option<(Source<F>, Key)> {
+        if !self.claims || self.rights != 1 {
+            return None;
+        }
+        self.rights = 0;
+        let source = self.disclaim_simply();
+        self.rights = u32::from(source.is_none());
+        source
+    }
+
+    /// The source to be told that no cancel will come from here, if nobody is left who could and that is all there is to do.
+    #[inline]
+    pub(super) fn disclaim_simply(&mut self) -> Option<(Source<F>, Key)> {
+        let simply = self.claims && self.is_pending() && !self.aggregate && self.lender == 0;
+        let last = matches!(self.kind(), None | Some(Kind::Observer | Kind::Continuation)) && !self.can_be_canceled();
+        match &self.slot {
+            Slot::Follows(source, key) if simply && last => {
+                self.claims = false;
+                Some((source.clone(), *key))
+            }
+            _ => None,
         }
     }
 
@@ -85,7 +185,7 @@ impl<T: 'static, E: 'static, P: 'static, F: Flavor> Shared<T, E, P, F> {
     /// Makes the caller the lender, who shows the outcome to a late observer, if that is all there is to do.
     #[inline]
     pub(super) fn lend_simply(&mut self) -> Option<Result<T, E>> {
-        if self.entry.is_some() || !self.can_take() {
+        if !self.is_idle() || !self.can_take() {
             return None;
         }
         let outcome = raw::take_present(&mut self.slot)?;
@@ -96,7 +196,7 @@ impl<T: 'static, E: 'static, P: 'static, F: Flavor> Shared<T, E, P, F> {
     /// Ends the loan to an observer, if nothing else is left to do.
     #[inline]
     pub(super) fn gives_back_simply(&self) -> bool {
-        self.entry.is_none() && !self.is_deserted()
+        self.is_idle() && !self.is_deserted()
     }
 
     #[inline]

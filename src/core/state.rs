@@ -213,7 +213,7 @@ impl<T: 'static, E: 'static, P: 'static, F: Flavor> Shared<T, E, P, F> {
     /// Makes room for more than one.
     pub(super) fn extra(&mut self) -> &mut Extra<T, E, P, F> {
         if self.many().is_none() {
-            let mut extra = Box::new(Extra::new());
+            let mut extra = raw::boxed(Extra::new);
             // A key of the one entry stays good in the list. If that entry has gone, its key is stale, and must name nobody else.
             if !matches!(self.kind(), Some(Kind::Waker | Kind::Continuation)) {
                 extra.consumers.skip_first();
@@ -235,6 +235,12 @@ impl<T: 'static, E: 'static, P: 'static, F: Flavor> Shared<T, E, P, F> {
             return Key::FIRST;
         }
         self.extra().add(entry, true)
+    }
+
+    /// The key of the next consumer.
+    #[inline]
+    pub(super) fn next_key(&mut self) -> Key {
+        if self.entry.is_none() { Key::FIRST } else { self.extra().consumers.next_key() }
     }
 
     /// The kind of what is registered.

@@ -1,33 +1,40 @@
 //! The primitives of the core: those of the standard library, or those of the model checker, for `tests/loom`.
 
 #[cfg(not(loom))]
-pub(crate) use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+pub(crate) use std::sync::atomic::{AtomicU32, Ordering};
 
 #[cfg(loom)]
-pub(crate) use loom::sync::atomic::{AtomicU32, Ordering};
+pub(crate) use loom::sync::atomic::Ordering;
 
 /// The model checker's, with another `swap`. By that one's own a thread that finds the lock taken writes, too, and the checker, to which
-/// that write and the one of `unlock` are in no order, lets it see its own for ever.
+/// that write and the one that unlocks are in no order, lets it see its own for ever.
 #[cfg(loom)]
 #[derive(Debug)]
-pub(crate) struct AtomicBool(loom::sync::atomic::AtomicBool);
+#[allow(unreachable_pub)]
+pub struct AtomicU32(loom::sync::atomic::AtomicU32);
 
 #[cfg(loom)]
-impl AtomicBool {
-    pub(crate) fn new(value: bool) -> Self {
-        AtomicBool(loom::sync::atomic::AtomicBool::new(value))
+impl AtomicU32 {
+    pub(crate) fn new(value: u32) -> Self {
+        AtomicU32(loom::sync::atomic::AtomicU32::new(value))
     }
 
-    pub(crate) fn load(&self, ordering: Ordering) -> bool {
+    pub(crate) fn load(&self, ordering: Ordering) -> u32 {
         self.0.load(ordering)
     }
 
-    pub(crate) fn store(&self, value: bool, ordering: Ordering) {
+    pub(crate) fn store(&self, value: u32, ordering: Ordering) {
         self.0.store(value, ordering);
     }
 
-    pub(crate) fn swap(&self, value: bool, ordering: Ordering) -> bool {
-        match self.0.compare_exchange(!value, value, ordering, Ordering::Relaxed) {
+    pub(crate) fn fetch_add(&self, value: u32, ordering: Ordering) -> u32 {
+        self.0.fetch_add(value, ordering)
+    }
+
+    /// Writes nothing where the value is there already.
+    pub(crate) fn swap(&self, value: u32, ordering: Ordering) -> u32 {
+        let write = |old| (old != value).then_some(value);
+        match self.0.fetch_update(ordering, ordering, write) {
             Ok(old) | Err(old) => old,
         }
     }

@@ -314,6 +314,31 @@ impl Frame {
     }
 }
 
+/// How deep links of a chain nest among the frames.
+const LINKS: u32 = 12;
+
+/// A place on the stack, inside the frame at work, for what the library settles last before that frame would look into its queue.
+#[must_use]
+pub(crate) struct Nest(());
+
+impl Nest {
+    /// Opens it, if a frame is at work whose queue is empty, and there is room: then what is done here is done when its turn comes.
+    pub(crate) fn open() -> Option<Nest> {
+        TRAMPOLINE.with(|t| {
+            let depth = t.depth.get();
+            if depth == 0 || depth >= LINKS || t.waiting.get() {
+                return None;
+            }
+            t.depth.set(depth + 1);
+            Some(Nest(()))
+        })
+    }
+
+    pub(crate) fn close(self) {
+        TRAMPOLINE.with(|t| t.depth.set(t.depth.get() - 1));
+    }
+}
+
 /// Leaves `job` to the frame at work, or runs it now where there is none: for what the library settles by itself.
 pub(crate) fn defer(job: Job) {
     let job = TRAMPOLINE.with(|t| {

@@ -7,7 +7,7 @@ use std::task::Waker;
 
 use super::extra::{Consumer, Link, Links};
 use super::flavor::Flavor;
-use super::progress::{Event, Listeners, Reports};
+use super::progress::{Event, Listeners};
 use super::raw::{self, Kind, Source};
 use super::state::{CloneFn, Entry, Loan, Phase, Shared, Slot, Step};
 use super::trampoline;
@@ -85,16 +85,29 @@ impl<T: 'static, E: 'static, P: 'static, F: Flavor> Shared<T, E, P, F> {
         }
     }
 
+    /// Settles on behalf of the one producer, which ends with it.
+    pub(super) fn conclude(&mut self, later: bool, loan: &mut Loan<T, E>) -> Step<T, E, P, F> {
+        let step = self.settle(later, loan);
+        // Settled by whoever it was, it is not abandoned.
+        let disposes = self.drop_producer();
+        match step {
+            Some(Step::Rest) | None if disposes => self.claim(later, loan),
+            step => step.unwrap_or(Step::Rest),
+        }
+    }
+
     pub(super) fn add_producer(&mut self) {
-        self.producers = self.producers.checked_add(1).expect("more than four billion Deferreds of one promise");
+        // The references are counted, too, and are one more at least.
+        self.producers += 1;
     }
 
     /// Ends one `Deferred`. The last one may leave something to do: see [`abandon`](Shared::abandon).
     #[inline]
     pub(super) fn drop_producer(&mut self) -> bool {
         self.producers -= 1;
-        // Another one will come, or somebody who asks for the outcome.
-        self.producers == 0 && (self.is_pending() || self.rights == 0)
+        // Another one will come, or somebody who asks for the outcome; or there is nothing.
+        let disposes = || self.rights == 0 && !(matches!(self.slot, Slot::Empty) && self.entry.is_none());
+        self.producers == 0 && (self.is_pending() || disposes())
     }
 
     /// What the last one leaves to do.
@@ -142,7 +155,8 @@ impl<T: 'static, E: 'static, P: 'static, F: Flavor> Shared<T, E, P, F> {
         (key, self.claim(later, loan))
     }
 
-    /// Nobody can cancel the follower `key` any more, and so nobody this promise through it.
+    /// Nobody can cancel the follower `key` any more, and so nobody this promise through it. Where that is all, the step is to tell its
+    /// own source.
     pub(super) fn disclaim(&mut self, key: Key) -> Step<T, E, P, F> {
         if self.is_first(key) {
             self.silent = self.kind() == Some(Kind::Continuation);
@@ -153,7 +167,10 @@ impl<T: 'static, E: 'static, P: 'static, F: Flavor> Shared<T, E, P, F> {
                 }
             }
         }
-        self.claim(true, &mut None)
+        match self.disclaim_simply() {
+            Some((source, key)) => Step::Disclaim(source, key),
+            None => self.claim(true, &mut None),
+        }
     }
 
     /// Puts a waker where the lender will find it. Gives back what the caller has to drop; `Err` if the outcome is here by now.
@@ -165,7 +182,11 @@ impl<T: 'static, E: 'static, P: 'static, F: Flavor> Shared<T, E, P, F> {
         if let Some(parked) = self.waker_mut(*key) {
             return Ok(Some(mem::replace(parked, waker)));
         }
-        *key = self.add(Entry::<T, E, P, F>::of_waker(waker));
+        let entry = Entry::<T, E, P, F>::of_waker(waker);
+        *key = match self.many_mut() {
+            Some(extra) => extra.consumers.push(Consumer { entry, claims: true }),
+            None => self.add(entry),
+        };
         Ok(None)
     }
 
@@ -183,7 +204,7 @@ impl<T: 'static, E: 'static, P: 'static, F: Flavor> Shared<T, E, P, F> {
     /// The listeners that are of no use any more, if it is time to look for them. The caller drops them.
     pub(super) fn thin_out(&mut self) -> Listeners<P, F> {
         let reports = self.many_mut().and_then(|extra| extra.reports.as_mut());
-        reports.map(Reports::thin_out).unwrap_or_default()
+        reports.map(|reports| reports.thin_out()).unwrap_or_default()
     }
 }
 
@@ -197,7 +218,7 @@ impl<T: 'static, E: 'static, P: 'static, F: Flavor> Shared<T, E, P, F> {
     /// Takes the outcome on behalf of the only reference, if it is here and nothing else is.
     #[inline]
     pub(super) fn take_alone(&mut self) -> Option<Result<T, E>> {
-        if self.entry.is_some() || self.lender != 0 {
+        if !self.is_idle() || self.lender != 0 {
             return None;
         }
         let outcome = raw::take_present(&mut self.slot)?;
@@ -211,7 +232,7 @@ impl<T: 'static, E: 'static, P: 'static, F: Flavor> Shared<T, E, P, F> {
         if !self.can_take() {
             return Take::Wait;
         }
-        if self.rights == 1 && matches!(self.slot, Slot::Present(_)) && self.entry.is_none() {
+        if self.rights == 1 && matches!(self.slot, Slot::Present(_)) && self.is_idle() {
             self.rights = 0;
             self.lend_to(loan);
             return Take::Owned;
@@ -282,19 +303,12 @@ impl<T: 'static, E: 'static, P: 'static, F: Flavor> Shared<T, E, P, F> {
 
     // Following.
 
-    /// A promise that follows a source from the beginning: as its first consumer, as far as it is known.
+    /// A promise that follows the entry `key` of a source from the beginning.
     #[inline]
-    pub(super) fn following(mut self, source: Source<F>) -> Self {
+    pub(super) fn following(mut self, source: Source<F>, key: Key) -> Self {
         self.claims = true;
-        self.slot = Slot::Follows(source, Key::FIRST);
+        self.slot = Slot::Follows(source, key);
         self
-    }
-
-    /// It is not the first. Too late, if the source has delivered meanwhile.
-    pub(super) fn correct_source(&mut self, key: Key) {
-        if let Slot::Follows(_, first) = &mut self.slot {
-            *first = key;
-        }
     }
 
     /// Notes the one source of a new promise, whose maker has not shown it to anybody. Gives it back, for the caller to drop, if the

@@ -47,36 +47,36 @@ impl<V> Slab<V> {
                 if let Slot::Free(next) = mem::replace(slot, Slot::Taken(number, value)) {
                     self.free = next;
                 }
-                Key { index, number }
+                Key::new(index, number)
             }
             None => {
                 let index = u32::try_from(self.slots.len()).ok().filter(|index| *index != NONE);
                 let index = index.expect("more than four billion tasks or calls on one loop");
                 self.slots.push(Slot::Taken(number, value));
-                Key { index, number }
+                Key::new(index, number)
             }
         }
     }
 
     pub(super) fn get_mut(&mut self, key: Key) -> Option<&mut V> {
-        match self.slots.get_mut(key.index as usize) {
-            Some(Slot::Taken(number, value)) if *number == key.number => Some(value),
+        match self.slots.get_mut(key.index() as usize) {
+            Some(Slot::Taken(number, value)) if *number == key.number() => Some(value),
             _ => None,
         }
     }
 
     pub(super) fn contains(&self, key: Key) -> bool {
-        matches!(self.slots.get(key.index as usize), Some(Slot::Taken(number, _)) if *number == key.number)
+        matches!(self.slots.get(key.index() as usize), Some(Slot::Taken(number, _)) if *number == key.number())
     }
 
     /// Takes the entry that `key` names, if it is still here.
     pub(super) fn remove(&mut self, key: Key) -> Option<V> {
-        let slot = self.slots.get_mut(key.index as usize)?;
-        if !matches!(slot, Slot::Taken(number, _) if *number == key.number) {
+        let slot = self.slots.get_mut(key.index() as usize)?;
+        if !matches!(slot, Slot::Taken(number, _) if *number == key.number()) {
             return None;
         }
         let Slot::Taken(_, value) = mem::replace(slot, Slot::Free(self.free)) else { return None };
-        self.free = key.index;
+        self.free = key.index();
         self.len -= 1;
         if self.len == 0 {
             self.clear();
@@ -87,7 +87,7 @@ impl<V> Slab<V> {
     /// All entries with their keys, in no order.
     pub(super) fn iter(&self) -> impl Iterator<Item = (Key, &V)> {
         self.slots.iter().zip(0..).filter_map(|(slot, index)| match slot {
-            Slot::Taken(number, value) => Some((Key { index, number: *number }, value)),
+            Slot::Taken(number, value) => Some((Key::new(index, *number), value)),
             Slot::Free(_) => None,
         })
     }
@@ -96,7 +96,7 @@ impl<V> Slab<V> {
     pub(super) fn keys(&self) -> Vec<Key> {
         let mut keys: Vec<Key> = self.iter().map(|(key, _)| key).collect();
         // The next number is that of the youngest, plus one; so the age tells the order, also where the numbers begin again.
-        keys.sort_unstable_by_key(|key| Reverse(self.next_number.wrapping_sub(key.number)));
+        keys.sort_unstable_by_key(|key| Reverse(self.next_number.wrapping_sub(key.number())));
         keys
     }
 

@@ -6,7 +6,7 @@ use crate::Progress;
 use crate::broken::{Broken, BrokenKind};
 use crate::chain::IntoPromise;
 use crate::core::trampoline::{self, Caller};
-use crate::core::{Accepts, Core, Delivery, Flavor, Links, Machine, Node, Ptr, State, Step};
+use crate::core::{Accepts, Core, Delivery, Flavor, Links, Machine, Node, Ptr};
 use crate::deferred::{self, Deferred};
 use crate::promise::Promise;
 
@@ -34,7 +34,7 @@ impl<S, V, E, F: Flavor> Machine for Slots<S, V, E, F> {
 #[doc(hidden)]
 pub struct Input<S: 'static, V: 'static, E: 'static, F: Flavor>(Ptr<Slots<S, V, E, F>>);
 
-/// The share of an input whose slot has an index.
+/// The share of an input, and its index.
 pub(super) type Indexed<S, V, E, F> = (Input<S, V, E, F>, usize);
 
 impl<S, V, E, F: Flavor> Clone for Input<S, V, E, F> {
@@ -43,32 +43,20 @@ impl<S, V, E, F: Flavor> Clone for Input<S, V, E, F> {
     }
 }
 
-/// What a change of the slots leaves to do, to the promise.
-type Todo<V, E, F> = Option<(Core<V, E, Progress, F>, Step<V, E, Progress, F>)>;
-
 impl<S, V, E, F: Flavor> Slots<S, V, E, F> {
-    fn report(&self) -> Todo<V, E, F> {
+    /// Queues a report. Whom it makes run it comes back.
+    fn report(&self) -> Option<Core<V, E, Progress, F>> {
         let core = self.deferred.core();
-        match core.queue_report(Progress { done: self.settled as u64, total: self.total as u64 }) {
-            Step::Rest => None,
-            step => Some((core.clone(), step)),
-        }
+        let report = Progress { done: self.settled as u64, total: self.total as u64 };
+        core.queue_report(report).then(|| core.clone())
     }
 
-    /// What there is to perform, and the slots if they are all filled.
-    fn advance(&mut self) -> (Todo<V, E, F>, Option<(Core<V, E, Progress, F>, S)>) {
-        if self.open {
-            return (None, None);
+    /// The slots, if they are all filled, and not by inputs alone that are still being added.
+    fn complete(&mut self) -> Option<(Core<V, E, Progress, F>, S)> {
+        if self.open || self.settled < self.total {
+            return None;
         }
-        let todo = if self.settled > 0 { self.report() } else { None };
-        let full = if self.settled == self.total { self.slots.take() } else { None };
-        (todo, full.map(|slots| (self.deferred.core().clone(), slots)))
-    }
-}
-
-fn perform<V, E, F: Flavor>(todo: Todo<V, E, F>, caller: Caller) {
-    if let Some((core, step)) = todo {
-        core.perform(step, caller);
+        self.slots.take().map(|slots| (self.deferred.core().clone(), slots))
     }
 }
 
@@ -79,28 +67,48 @@ impl<S, V, E, F: Flavor> Input<S, V, E, F> {
     }
 
     /// Fills a slot. The last one settles the aggregate.
+    #[inline]
     pub(super) fn fill<T>(&self, value: T, store: impl FnOnce(&mut S, T)) {
-        // What comes too late comes out again, and is dropped after unlocking.
-        let mut value = Some(value);
-        self.update(|shared| {
-            if let Some(slots) = &mut shared.slots {
-                if let Some(value) = value.take() {
-                    store(slots, value);
-                    shared.settled += 1;
-                }
+        // What comes too late comes out again, and is dropped after unlocking. Out come large things by reference, as they move slowly.
+        let (mut value, mut full) = (Some(value), None);
+        let report = self.0.with(|shared| {
+            let slots = shared.slots.as_mut()?;
+            store(slots, value.take()?);
+            shared.settled += 1;
+            if shared.open {
+                return None;
             }
+            full = shared.complete();
+            shared.report()
         });
+        if let Some(core) = report {
+            core.run(Caller::Library);
+        }
+        if let Some(full) = full {
+            self.settle(full);
+        }
     }
 
-    fn update(&self, change: impl FnOnce(&mut Slots<S, V, E, F>)) {
-        let ((todo, full), finish) = self.0.with(|shared| {
-            change(shared);
-            (shared.advance(), shared.finish)
+    /// All inputs have been added.
+    fn close(&self) {
+        let mut full = None;
+        let report = self.0.with(|shared| {
+            shared.open = false;
+            full = shared.complete();
+            if shared.settled > 0 { shared.report() } else { None }
         });
-        perform(todo, Caller::Library);
-        if let Some((core, slots)) = full {
-            core.settle(finish(slots), Caller::Library);
+        if let Some(core) = report {
+            core.run(Caller::Library);
         }
+        if let Some(full) = full {
+            self.settle(full);
+        }
+    }
+
+    #[inline(never)]
+    fn settle(&self, (core, slots): (Core<V, E, Progress, F>, S)) {
+        let finish = self.0.with(|shared| shared.finish);
+        core.settle(finish(slots), Caller::Library);
     }
 
     /// Fills a slot with a value, or ends the aggregate with an error.
@@ -118,17 +126,19 @@ impl<S, V, E, F: Flavor> Input<S, V, E, F> {
 
     /// Settles the aggregate. What other inputs brought, or still bring, is dropped: the slots go under the same lock.
     fn decide(&self, delivery: Delivery<V, E>, counts: bool) {
-        let (core, todo, slots, caller) = self.0.with(|shared| {
-            let mut todo = None;
+        let (core, report, slots, caller) = self.0.with(|shared| {
+            let mut report = None;
             if counts {
                 shared.settled += 1;
-                todo = shared.report();
+                report = shared.report();
             }
             // While it is being made, whoever makes it shall find it settled.
             let caller = if shared.open { Caller::Quiet } else { Caller::Library };
-            (shared.deferred.core().clone(), todo, shared.slots.take(), caller)
+            (shared.deferred.core().clone(), report, shared.slots.take(), caller)
         });
-        perform(todo, caller);
+        if let Some(core) = report {
+            core.run(caller);
+        }
         trampoline::guard(|| drop(slots));
         core.deliver(delivery, caller);
     }
@@ -162,43 +172,25 @@ impl<S, V, E, F: Flavor> Gather<S, V, E, F> {
     pub(super) fn add<A>(
         &mut self,
         promise: A,
-        run: impl FnOnce(Input<S, V, E, F>, Delivery<A::Value, A::Error>) + Copy + 'static,
-    ) where
-        A: IntoPromise<F>,
-        F: Accepts<Input<S, V, E, F>>,
-    {
-        self.add_with(promise, |input| input, run, |input: &Input<S, V, E, F>| input.target());
-    }
-
-    /// The same, of an input whose slot has an index.
-    pub(super) fn add_at<A>(
-        &mut self,
-        promise: A,
         index: usize,
-        run: impl FnOnce(Indexed<S, V, E, F>, Delivery<A::Value, A::Error>) + Copy + 'static,
+        run: impl FnOnce(&Input<S, V, E, F>, usize, Delivery<A::Value, A::Error>) + Copy + 'static,
     ) where
         A: IntoPromise<F>,
         F: Accepts<Indexed<S, V, E, F>>,
     {
-        self.add_with(promise, |input| (input, index), run, |(input, _): &Indexed<S, V, E, F>| input.target());
-    }
-
-    fn add_with<A, C: 'static>(
-        &mut self,
-        promise: A,
-        context: impl FnOnce(Input<S, V, E, F>) -> C,
-        run: impl FnOnce(C, Delivery<A::Value, A::Error>) + Copy + 'static,
-        target: impl FnOnce(&C) -> Option<Node<F>> + Copy + 'static,
-    ) where
-        A: IntoPromise<F>,
-        F: Accepts<C>,
-    {
-        if self.promise.state() != State::Pending {
+        if self.promise.core().is_settled() {
             // An earlier input has decided: nobody needs this one.
             promise.disown();
             return;
         }
-        self.links.extend(promise.subscribe(context(self.input.clone()), run, target));
+        match promise.take_settled() {
+            Ok(delivery) => run(&self.input, index, delivery),
+            Err(promise) => self.links.extend(promise.subscribe(
+                (self.input.clone(), index),
+                move |(input, index): Indexed<S, V, E, F>, delivery| run(&input, index, delivery),
+                |(input, _): &Indexed<S, V, E, F>| input.target(),
+            )),
+        }
     }
 
     pub(super) fn finish(self) -> Promise<V, E, Progress, F> {
@@ -206,7 +198,7 @@ impl<S, V, E, F: Flavor> Gather<S, V, E, F> {
             Some(kind) => {
                 self.promise.core().break_by(kind, Caller::Quiet);
             }
-            None => self.input.update(|shared| shared.open = false),
+            None => self.input.close(),
         }
         if !self.links.is_empty() {
             self.promise.core().follow(self.links);

@@ -6,7 +6,7 @@ use crate::Progress;
 use crate::broken::Broken;
 use crate::chain::IntoPromise;
 use crate::core::trampoline::{self, Caller};
-use crate::core::{Accepts, Core, Delivery, Flavor, Link, Links, Machine, Node, Ptr, Sources, State, Step, unfollow};
+use crate::core::{Accepts, Core, Delivery, Flavor, Link, Links, Machine, Node, Ptr, Sources, State, unfollow};
 use crate::deferred::{self, Deferred};
 use crate::diagnostics;
 use crate::list::{Key, List};
@@ -146,7 +146,8 @@ impl<I, C, U, E, F: Flavor> Shared<I, C, U, E, F> {
         Some(super::all_present(std::mem::take(&mut self.slots)))
     }
 
-    fn report(&self) -> Step<Vec<U>, E, Progress, F> {
+    /// Queues a report, and tells whether somebody has to run it.
+    fn report(&self) -> bool {
         let total = self.slots.len().saturating_add(self.known);
         self.deferred.core().queue_report(Progress { done: self.settled as u64, total: total as u64 })
     }
@@ -284,11 +285,13 @@ impl<I, C, U, E, F: Flavor> Flight<I, C, U, E, F> {
                 return self.stop();
             }
         };
-        let (step, complete, _late) = self.shared.with(|shared| {
+        let (report, complete, _late) = self.shared.with(|shared| {
             let late = shared.fill(self.slot, self.key, value);
             (shared.report(), shared.complete(), late)
         });
-        self.core.perform(step, Caller::Library);
+        if report {
+            self.core.run(Caller::Library);
+        }
         match complete {
             Some(values) => {
                 self.core.settle(Ok(values), Caller::Library);

@@ -30,7 +30,7 @@ mod map;
 
 use std::panic::Location;
 
-use self::gather::{Gather, Indexed, Input};
+use self::gather::{Gather, Indexed};
 use crate::Progress;
 use crate::broken::Broken;
 use crate::chain::IntoPromise;
@@ -118,7 +118,7 @@ where
         let slots = std::iter::repeat_with(|| None).take(total).collect();
         let mut gather = Gather::new(slots, total, resolve_all, broken, origin);
         for (index, promise) in self.into_iter().enumerate() {
-            gather.add_at(promise, index, |(input, index), delivery| {
+            gather.add(promise, index, |input, index, delivery| {
                 input.arrive(delivery, |slots, value| slots[index] = Some(value));
             });
         }
@@ -164,7 +164,7 @@ where
         let finish = |slots: [Option<A::Value>; N]| Ok(slots.map(|slot| slot.expect(FULL)));
         let mut gather = Gather::new(slots, N, finish, broken, origin);
         for (index, promise) in self.into_iter().enumerate() {
-            gather.add_at(promise, index, |(input, index), delivery| {
+            gather.add(promise, index, |input, index, delivery| {
                 input.arrive(delivery, |slots, value| slots[index] = Some(value));
             });
         }
@@ -195,7 +195,7 @@ macro_rules! when_tuple {
         where
             $first: IntoPromise<F>,
             $($rest: IntoPromise<F, Error = $first::Error>,)*
-            F: Flavor + Accepts<Input<
+            F: Flavor + Accepts<Indexed<
                 (Option<$first::Value>, $(Option<$rest::Value>,)*),
                 ($first::Value, $($rest::Value,)*),
                 $first::Error,
@@ -216,8 +216,10 @@ macro_rules! when_tuple {
                     Ok((slots.$zero.expect(FULL), $(slots.$index.expect(FULL),)*))
                 };
                 let mut gather = Gather::new(slots, total, finish, broken, origin);
-                gather.add(self.$zero, |input, delivery| input.arrive(delivery, |slots, value| slots.$zero = Some(value)));
-                $(gather.add(self.$index, |input, delivery| {
+                gather.add(self.$zero, $zero, |input, _, delivery| {
+                    input.arrive(delivery, |slots, value| slots.$zero = Some(value));
+                });
+                $(gather.add(self.$index, $index, |input, _, delivery| {
                     input.arrive(delivery, |slots, value| slots.$index = Some(value));
                 });)*
                 gather.finish()
@@ -264,7 +266,7 @@ where
     let slots: Vec<Option<E>> = promises.iter().map(|_| None).collect();
     let mut gather = Gather::new(slots, promises.len(), reject_all, Vec::from, Location::caller());
     for (index, promise) in promises.into_iter().enumerate() {
-        gather.add_at(promise, index, |(input, index), delivery| match delivery {
+        gather.add(promise, index, |input, index, delivery| match delivery {
             Delivery::Outcome(Ok(value)) => input.conclude(Delivery::Outcome(Ok(value))),
             Delivery::Outcome(Err(error)) => input.fill(error, |slots, error| slots[index] = Some(error)),
             Delivery::Broken(broken) => match diagnostics::guard(|| E::from(broken.clone())) {
@@ -303,12 +305,12 @@ where
     E: From<Broken>,
     P: 'static,
     Promise<T, E, P, F>: IntoPromise<F, Value = T, Error = E>,
-    F: Flavor + Accepts<Input<(), T, E, F>>,
+    F: Flavor + Accepts<Indexed<(), T, E, F>>,
 {
     let promises: Vec<_> = promises.into_iter().collect();
     let mut gather = Gather::racing(promises.len(), E::from, Location::caller());
-    for promise in promises {
-        gather.add(promise, |input, delivery| input.conclude(delivery));
+    for (index, promise) in promises.into_iter().enumerate() {
+        gather.add(promise, index, |input, _, delivery| input.conclude(delivery));
     }
     gather.finish()
 }
@@ -339,7 +341,7 @@ where
     let slots: Vec<Option<Result<T, E>>> = promises.iter().map(|_| None).collect();
     let mut gather = Gather::new(slots, promises.len(), resolve_all, Broken::from, Location::caller());
     for (index, promise) in promises.into_iter().enumerate() {
-        gather.add_at(promise, index, |(input, index), delivery| match delivery {
+        gather.add(promise, index, |input, index, delivery| match delivery {
             Delivery::Outcome(result) => input.fill(result, |slots, result| slots[index] = Some(result)),
             Delivery::Broken(broken) => input.conclude(Delivery::Broken(broken)),
         });

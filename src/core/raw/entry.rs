@@ -6,6 +6,7 @@ use std::ptr::{self, NonNull};
 use std::task::Waker;
 
 use super::node::Node;
+use crate::broken::Broken;
 use crate::core::flavor::{Flavor, Local, Threaded};
 use crate::core::state::{Delivery, Slot};
 
@@ -29,8 +30,7 @@ pub(in crate::core) fn take_entry<T, E, X, F: Flavor>(
     let entry = place.as_ref()?;
     // SAFETY: as above.
     unsafe {
-        let data = Data(ptr::read(&entry.data.0), ptr::read(&entry.data.1));
-        let entry = Entry { data, calls: entry.calls, many: PhantomData };
+        let entry = Entry { data: entry.data, calls: entry.calls, many: PhantomData };
         ptr::write(place, None);
         Some(entry)
     }
@@ -39,11 +39,11 @@ pub(in crate::core) fn take_entry<T, E, X, F: Flavor>(
 /// Takes out an entry that is a waker.
 #[inline]
 pub(in crate::core) fn take_waker<T, E, X, F: Flavor>(place: &mut Option<Entry<T, E, X, F>>) -> Option<Waker> {
-    let entry = place.as_mut().filter(|entry| entry.kind() == Kind::Waker)?;
+    let entry = place.as_ref().filter(|entry| entry.kind() == Kind::Waker)?;
     // SAFETY: the data of this kind is a waker; it is loaded once, and nothing can happen before it is overwritten, which does not drop
     // it.
     unsafe {
-        let waker = load(&mut entry.data);
+        let waker = load(entry.data);
         ptr::write(place, None);
         Some(waker)
     }
@@ -67,7 +67,8 @@ pub(in crate::core) fn put_present<T, E, F: Flavor>(slot: &mut Slot<T, E, F>, ou
 
 /// Two words of anything: a value, or a box of one.
 ///
-/// A pair and no array, so that it moves in words, as it is written and read.
+/// A pair and no array, so that it moves in words, as it is written and read; and by value, so that it moves in registers.
+#[derive(Clone, Copy)]
 #[repr(C)]
 struct Data(MaybeUninit<*const ()>, MaybeUninit<*const ()>);
 
@@ -103,20 +104,20 @@ pub(in crate::core) enum Kind {
     Continuation,
     Canceler,
     Many,
-    /// Used up.
-    Nothing,
 }
 
 /// The code of one kind of entry with one type of data.
 ///
-/// Each function asks for the data of an entry that it was made for; all but `target` use it up.
+/// Each function asks for the data of an entry that it was made for; all but `target` use it up, if it is a copy.
 struct Calls<T: 'static, E: 'static, F: Flavor> {
     kind: Kind,
-    look: unsafe fn(&mut Data, &Result<T, E>),
-    deliver: unsafe fn(&mut Data, Delivery<T, E>),
-    cancel: unsafe fn(&mut Data),
+    look: unsafe fn(Data, &Result<T, E>),
+    deliver: unsafe fn(Data, Result<T, E>),
+    /// In the place of `deliver`, if there is no outcome to be had.
+    spoil: unsafe fn(Data, Broken),
+    cancel: unsafe fn(Data),
     target: unsafe fn(&Data) -> Option<Node<F>>,
-    drop: unsafe fn(&mut Data),
+    drop: unsafe fn(Data),
 }
 
 const fn is_small<C>() -> bool {
@@ -140,7 +141,7 @@ fn store<C>(value: C) -> Data {
 ///
 /// `data` comes from `store::<C>` and has not been loaded.
 #[inline]
-unsafe fn load<C>(data: &mut Data) -> C {
+unsafe fn load<C>(data: Data) -> C {
     if is_small::<C>() {
         // SAFETY: by the contract there is a `C`, which is the caller's from now on.
         unsafe { data.place::<C>().read() }
@@ -171,7 +172,7 @@ unsafe fn peek_mut<C>(data: &mut Data) -> &mut C {
 /// # Safety
 ///
 /// As [`load`].
-unsafe fn discard<C>(data: &mut Data) {
+unsafe fn discard<C>(data: Data) {
     // SAFETY: by the contract.
     drop(unsafe { load::<C>(data) });
 }
@@ -202,6 +203,7 @@ impl<C: 'static, R: Copy + 'static, G: Copy + 'static> Made<C, R, G> {
             // SAFETY: the data of an observer is a `C`.
             look: |data, outcome| unsafe { load::<C>(data) }(outcome),
             deliver: |_, _| not_that(),
+            spoil: |_, _| not_that(),
             cancel: |_| not_that(),
             target: |_| None,
             drop: discard::<C>,
@@ -217,7 +219,9 @@ impl<C: 'static, R: Copy + 'static, G: Copy + 'static> Made<C, R, G> {
             kind: Kind::Continuation,
             look: |_, _| not_that(),
             // SAFETY: the data of a continuation is a `C`.
-            deliver: |data, delivery| function::<R>()(unsafe { load::<C>(data) }, delivery),
+            deliver: |data, outcome| function::<R>()(unsafe { load::<C>(data) }, Delivery::Outcome(outcome)),
+            // SAFETY: as above.
+            spoil: |data, broken| function::<R>()(unsafe { load::<C>(data) }, Delivery::Broken(broken)),
             cancel: |_| not_that(),
             // SAFETY: as above.
             target: |data| function::<G>()(unsafe { peek::<C>(data) }),
@@ -233,6 +237,7 @@ impl<C: 'static, R: Copy + 'static, G: Copy + 'static> Made<C, R, G> {
             kind: Kind::Canceler,
             look: |_, _| not_that(),
             deliver: |_, _| not_that(),
+            spoil: |_, _| not_that(),
             // SAFETY: the data of a canceler is a `C`.
             cancel: |data| function::<R>()(unsafe { load::<C>(data) }),
             target: |_| None,
@@ -245,6 +250,7 @@ impl<C: 'static, R: Copy + 'static, G: Copy + 'static> Made<C, R, G> {
             kind,
             look: |_, _| not_that(),
             deliver: |_, _| not_that(),
+            spoil: |_, _| not_that(),
             cancel: |_| not_that(),
             target: |_| None,
             drop: discard::<C>,
@@ -310,32 +316,41 @@ impl<T, E, X, F: Flavor> Entry<T, E, X, F> {
         self.calls.kind
     }
 
-    /// The code of an entry whose data is about to be used up: what is left has nothing to drop.
-    ///
-    /// The entry stays where it is meanwhile, as it moves slowly.
+    /// The code, and the data for it to use up.
     #[inline]
-    fn use_up(&mut self) -> &'static Calls<T, E, F> {
-        mem::replace(&mut self.calls, const { &Made::<(), (), ()>::plain(Kind::Nothing) })
+    fn into_parts(self) -> (&'static Calls<T, E, F>, Data) {
+        let this = ManuallyDrop::new(self);
+        (this.calls, this.data)
     }
 
     /// Shows the outcome to an observer.
     #[inline]
-    pub(in crate::core) fn look(mut self, outcome: &Result<T, E>) {
+    pub(in crate::core) fn look(self, outcome: &Result<T, E>) {
+        let (calls, data) = self.into_parts();
         // SAFETY: the data is what the function was made for, and used up once.
-        unsafe { (self.use_up().look)(&mut self.data, outcome) }
+        unsafe { (calls.look)(data, outcome) }
     }
 
     /// Gives a continuation what it waits for.
     #[inline]
-    pub(in crate::core) fn deliver(mut self, delivery: Delivery<T, E>) {
+    pub(in crate::core) fn deliver(self, outcome: Result<T, E>) {
+        let (calls, data) = self.into_parts();
         // SAFETY: as above.
-        unsafe { (self.use_up().deliver)(&mut self.data, delivery) }
+        unsafe { (calls.deliver)(data, outcome) }
+    }
+
+    /// Tells a continuation that there is nothing to be had.
+    pub(in crate::core) fn spoil(self, broken: Broken) {
+        let (calls, data) = self.into_parts();
+        // SAFETY: as above.
+        unsafe { (calls.spoil)(data, broken) }
     }
 
     /// Runs a canceler.
-    pub(in crate::core) fn cancel(mut self) {
+    pub(in crate::core) fn cancel(self) {
+        let (calls, data) = self.into_parts();
         // SAFETY: as above.
-        unsafe { (self.use_up().cancel)(&mut self.data) }
+        unsafe { (calls.cancel)(data) }
     }
 
     /// The promise that waits for what a continuation makes.
@@ -361,7 +376,7 @@ impl<T, E, X, F: Flavor> Entry<T, E, X, F> {
             return Err(self);
         }
         // SAFETY: as above.
-        Ok(unsafe { load(&mut ManuallyDrop::new(self).data) })
+        Ok(unsafe { load(self.into_parts().1) })
     }
 
     #[inline]
@@ -381,6 +396,6 @@ impl<T, E, X, F: Flavor> Drop for Entry<T, E, X, F> {
     #[inline]
     fn drop(&mut self) {
         // SAFETY: the data is what the function was made for; entries that were used up are not dropped.
-        unsafe { (self.calls.drop)(&mut self.data) }
+        unsafe { (self.calls.drop)(self.data) }
     }
 }

@@ -2,13 +2,15 @@
 //!
 //! # The word
 //!
-//! Each allocation begins with a word of two halves, a lock and a count of the references. A *visit* takes the lock: one
-//! read-modify-write to go in, a store to leave. The count goes by itself, so that references may be made and ended inside.
+//! Each allocation begins with a word that is a lock and a count of the references. A *visit* swaps the count for a mark, and whoever finds
+//! the mark waits: one read-modify-write to go in. The count is in the visitor's hands then, so that to leave, with one reference more
+//! or less, is one store. References that are made otherwise, in the middle of a visit to something else for instance, are counted in a
+//! second word, which only grows. Beside the count stands whether the promise is settled, for who wants to know no more.
 //!
 //! Nothing foreign runs inside (see the rules in [`core`](super)), so a visit is a few instructions long, at most an allocation, and
-//! who finds the lock taken waits for that long: it spins a little, then lets other threads run, then sleeps for a moment, in case
+//! who finds the mark waits for that long: it spins a little, then lets other threads run, then sleeps for a moment, in case
 //! the one inside has a lower priority. Who holds the only reference need not go in at all: nobody else can. In the local flavor both
-//! halves are plain cells, and there is nobody to wait for.
+//! words are plain cells, and there is nobody to wait for.
 //!
 //! The races of this protocol and of the transitions are modeled in `tests/loom`, in every order and with every value that a load may
 //! see. To the model checker each look at a body is an access of its own, at the moment when it begins, so two visits at once, or one
@@ -37,4 +39,5 @@ pub(crate) use self::node::Work;
 pub(crate) use self::node::{Node, Source};
 pub(crate) use self::ptr::Ptr;
 pub(crate) use self::ptr::{End, Ending};
-pub(crate) use self::word::{Atomic, Plain, Word};
+pub(in crate::core) use self::ptr::{Visit, boxed};
+pub(crate) use self::word::Number;

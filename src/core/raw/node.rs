@@ -4,7 +4,6 @@ use std::mem::ManuallyDrop;
 use std::ptr::NonNull;
 
 use super::ptr::{Header, Ptr, Table};
-use super::word::Word;
 use crate::core::flavor::{Flavor, Local, Threaded};
 use crate::core::node::{Machine, Parked, Sources};
 use crate::list::Key;
@@ -36,7 +35,7 @@ impl<F: Flavor> Node<F> {
         unsafe { (self.table().arrive)(self.header) }
     }
 
-    pub(crate) fn disclaim(&self, key: Key) {
+    pub(crate) fn disclaim(&self, key: Key) -> Option<(Source<F>, Key)> {
         // SAFETY: it is the machine's own table.
         unsafe { (self.table().disclaim)(self.header, key) }
     }

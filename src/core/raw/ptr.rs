@@ -1,12 +1,12 @@
 //! Counted pointers, and the way inside.
 
 use std::marker::PhantomData;
-use std::mem::ManuallyDrop;
+use std::mem::{self, ManuallyDrop};
 use std::ops::{Deref, DerefMut};
 use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::ptr::NonNull;
 
-use super::node::{Node, Work};
+use super::node::{Node, Source, Work};
 use super::word::Word;
 use crate::core::flavor::{CrossesThreads, Flavor};
 use crate::core::node::{Machine, Parked, Sources};
@@ -16,7 +16,7 @@ use crate::list::Key;
 /// What stands at the head of each allocation, whatever comes after it.
 #[repr(C)]
 pub(super) struct Header<F: Flavor> {
-    pub(super) word: F::Word,
+    pub(super) word: Word<F::Number>,
     pub(super) table: &'static Table<F>,
 }
 
@@ -27,7 +27,7 @@ pub(super) struct Table<F: Flavor> {
     pub(super) run: unsafe fn(NonNull<Header<F>>),
     pub(super) arrive: unsafe fn(NonNull<Header<F>>),
     pub(super) withdraw: unsafe fn(NonNull<Header<F>>, Key, bool),
-    pub(super) disclaim: unsafe fn(NonNull<Header<F>>, Key),
+    pub(super) disclaim: unsafe fn(NonNull<Header<F>>, Key) -> Option<(Source<F>, Key)>,
     pub(super) parked: unsafe fn(NonNull<Header<F>>) -> Option<Parked>,
     pub(super) downstream: unsafe fn(NonNull<Header<F>>) -> Vec<Node<F>>,
     pub(super) upstream: unsafe fn(NonNull<Header<F>>) -> Sources<F>,
@@ -64,7 +64,11 @@ impl<X: Machine> RefUnwindSafe for Ptr<X> {}
 /// A visit: the body, for as long as nobody else is inside. Nothing foreign may run meanwhile.
 ///
 /// It also ends by a panic.
-pub(in crate::core) struct Visit<'a, X: Machine>(&'a Inner<X>);
+pub(in crate::core) struct Visit<'a, X: Machine> {
+    inner: &'a Inner<X>,
+    /// The count of references, for as long as it is in these hands.
+    held: u32,
+}
 
 impl<X: Machine> Deref for Visit<'_, X> {
     type Target = X;
@@ -72,7 +76,7 @@ impl<X: Machine> Deref for Visit<'_, X> {
     #[inline]
     fn deref(&self) -> &X {
         // SAFETY: who is inside is alone with the body.
-        self.0.body.with(|body| unsafe { &*body })
+        self.inner.body.with(|body| unsafe { &*body })
     }
 }
 
@@ -80,14 +84,14 @@ impl<X: Machine> DerefMut for Visit<'_, X> {
     #[inline]
     fn deref_mut(&mut self) -> &mut X {
         // SAFETY: as above.
-        self.0.body.with_mut(|body| unsafe { &mut *body })
+        self.inner.body.with_mut(|body| unsafe { &mut *body })
     }
 }
 
 impl<X: Machine> Drop for Visit<'_, X> {
     #[inline]
     fn drop(&mut self) {
-        self.0.header.word.unlock();
+        self.inner.header.word.unlock(self.held, self.is_settled());
     }
 }
 
@@ -142,21 +146,71 @@ impl<X: Machine> Ptr<X> {
     }
 
     #[inline]
-    fn word(&self) -> &<X::Flavor as Flavor>::Word {
+    fn word(&self) -> &Word<<X::Flavor as Flavor>::Number> {
         &self.inner().header.word
     }
 
     /// Goes inside.
     #[inline]
     pub(in crate::core) fn visit(&self) -> Visit<'_, X> {
-        self.word().lock();
-        Visit(self.inner())
+        let held = self.word().lock();
+        Visit { inner: self.inner(), held }
     }
 
     /// Goes inside for as long as `f` runs. Nothing foreign may run in it.
     #[inline]
     pub(crate) fn with<R>(&self, f: impl FnOnce(&mut X) -> R) -> R {
         f(&mut self.visit())
+    }
+
+    /// Goes inside, makes one reference more, and stays there for as long as `f` runs.
+    #[inline]
+    pub(in crate::core) fn clone_with(&self, f: impl FnOnce(&mut X)) -> Self {
+        let mut visit = self.visit();
+        self.word().add_inside(&mut visit.held);
+        let clone = Ptr { inner: self.inner, owns: PhantomData };
+        f(&mut visit);
+        clone
+    }
+
+    /// Goes inside for as long as `f` runs, and ends this reference, unless `f` says that it is still wanted.
+    #[inline]
+    pub(in crate::core) fn end_with<R>(self, f: impl FnOnce(&mut X) -> (R, bool)) -> (R, Option<Self>) {
+        let this = ManuallyDrop::new(self);
+        let mut visit = this.visit();
+        let (result, wanted) = f(&mut visit);
+        if wanted {
+            drop(visit);
+            return (result, Some(ManuallyDrop::into_inner(this)));
+        }
+        if this.word().subtract_inside(&mut visit.held) {
+            // Nobody is left to be told that this visit ends.
+            mem::forget(visit);
+            // SAFETY: it was the last reference, and is not dropped.
+            unsafe { free(this.inner) };
+        }
+        (result, None)
+    }
+
+    /// Goes inside for as long as `f` runs, which gets this very reference to keep it where it likes. Another one is made, and comes back,
+    /// only if `f` says that it is wanted.
+    #[inline]
+    pub(in crate::core) fn move_with<R>(self, f: impl FnOnce(&mut X, Self) -> (R, bool)) -> (R, Option<Self>) {
+        let this = ManuallyDrop::new(self);
+        let mut visit = this.visit();
+        // Nobody ends it while this visit goes on, as that would be a visit.
+        let (result, wanted) = f(&mut visit, Ptr { inner: this.inner, owns: PhantomData });
+        if wanted {
+            this.word().add_inside(&mut visit.held);
+        }
+        drop(visit);
+        (result, wanted.then(|| ManuallyDrop::into_inner(this)))
+    }
+
+    /// Whether the machine is settled. It costs a visit only if another one goes on.
+    #[inline]
+    pub(in crate::core) fn is_settled(&self) -> bool {
+        self.word().is_settled().unwrap_or_else(|| self.with(|body| body.is_settled()))
     }
 
     /// The body, if this is the only reference.
@@ -215,6 +269,15 @@ impl<X: Machine> Drop for Ptr<X> {
     }
 }
 
+/// A box of what `make` makes in its place, as [`Ptr::allocate`].
+#[inline]
+pub(in crate::core) fn boxed<X>(make: impl FnOnce() -> X) -> Box<X> {
+    let mut place = Box::<X>::new_uninit();
+    place.write(make());
+    // SAFETY: it has just been written.
+    unsafe { place.assume_init() }
+}
+
 /// What ends by more than being dropped.
 pub(crate) trait End {
     fn end(self);
@@ -242,6 +305,13 @@ impl<D: End> Deref for Ending<D> {
     #[inline]
     fn deref(&self) -> &D {
         &self.0
+    }
+}
+
+impl<D: End> DerefMut for Ending<D> {
+    #[inline]
+    fn deref_mut(&mut self) -> &mut D {
+        &mut self.0
     }
 }
 

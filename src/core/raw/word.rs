@@ -1,139 +1,203 @@
-//! A lock and a count.
+//! A lock and a count of references.
+//!
+//! Who is inside has the count to itself, so that leaving, and one reference more or less with it, is one store. References are made from
+//! outside, too, and in the middle of a visit to something else; these are counted beside it.
 
 use std::cell::Cell;
 
-use crate::core::sync::{AtomicBool, AtomicU32, Ordering, wait};
+use crate::core::sync::{AtomicU32, Ordering, wait};
+
+/// Stands in the word while somebody is inside: the count is in his hands.
+const INSIDE: u32 = 1 << 30;
+
+/// Stands in the word, beside the count, once the machine has said that it is settled.
+const SETTLED: u32 = 1 << 31;
+
+/// What the count is modulo.
+const COUNT: u32 = INSIDE - 1;
 
 /// Beyond this many references something forgets them in a loop. As in `Arc`, going on would end in a use after free.
-const MOST: u32 = u32::MAX / 2;
+const MOST: u32 = COUNT / 4;
 
-/// The lock and the count of a flavor.
-pub trait Word: 'static {
-    fn new(references: u32) -> Self;
-    /// Goes inside.
-    fn lock(&self);
+/// A word of one flavor.
+pub trait Number: 'static {
+    fn new(number: u32) -> Self;
+    fn load(&self) -> u32;
+    fn swap(&self, number: u32) -> u32;
+    fn store(&self, number: u32);
+    fn increment(&self);
+    /// Waits until nobody is inside, goes there, and says what the word was.
+    fn lock_contended(&self) -> u32;
+}
+
+pub(super) struct Word<N: Number> {
+    /// The references that were counted inside, less those that have ended, with [`SETTLED`]; or [`INSIDE`].
+    word: N,
+    /// Those that were counted outside. It only grows, modulo [`COUNT`].
+    outside: N,
+}
+
+impl<N: Number> Word<N> {
+    #[inline]
+    pub(super) fn new(references: u32) -> Self {
+        Word { word: N::new(references), outside: N::new(0) }
+    }
+
+    /// Goes inside, and says what to leave with.
+    #[inline]
+    pub(super) fn lock(&self) -> u32 {
+        let held = self.word.swap(INSIDE);
+        if held & INSIDE == 0 { held } else { self.word.lock_contended() }
+    }
+
     /// Leaves.
-    fn unlock(&self);
-    /// Counts one reference more.
-    fn add(&self);
-    /// Counts one reference less, and tells whether it was the last.
-    fn subtract(&self) -> bool;
-    /// Whether there is one reference only.
-    fn is_one(&self) -> bool;
-}
-
-/// The word of the thread-safe flavor.
-#[derive(Debug)]
-pub struct Atomic {
-    locked: AtomicBool,
-    references: AtomicU32,
-}
-
-impl Word for Atomic {
     #[inline]
-    fn new(references: u32) -> Self {
-        Atomic { locked: AtomicBool::new(false), references: AtomicU32::new(references) }
+    pub(super) fn unlock(&self, held: u32, settled: bool) {
+        self.word.store(held | if settled { SETTLED } else { 0 });
     }
 
+    /// All references, of which `word` counts those from inside.
     #[inline]
-    fn lock(&self) {
-        // ORDERING: Acquire, for the Release of `unlock`: what the last visitor has done is seen by this one.
-        if self.locked.swap(true, Ordering::Acquire) {
-            self.lock_contended();
-        }
+    fn total(&self, word: u32) -> u32 {
+        word.wrapping_add(self.outside.load()) & COUNT
     }
 
+    /// Counts one reference more, from inside.
     #[inline]
-    fn unlock(&self) {
-        // ORDERING: Release, for the Acquire of `lock`.
-        self.locked.store(false, Ordering::Release);
-    }
-
-    #[inline]
-    fn add(&self) {
-        // ORDERING: Relaxed, as it is made of a reference that keeps the allocation alive.
-        if self.references.fetch_add(1, Ordering::Relaxed) > MOST {
+    pub(super) fn add_inside(&self, held: &mut u32) {
+        *held = (*held & SETTLED) | (held.wrapping_add(1) & COUNT);
+        if self.total(*held) > MOST {
             std::process::abort();
         }
     }
 
+    /// Counts one reference less, from inside. `true` if it was the last: then nobody else will ever be here.
     #[inline]
-    fn subtract(&self) -> bool {
-        // ORDERING: Release, for the Acquire of `is_one` in whoever ends the last one: what was done through this one comes before.
-        self.is_one() || (self.references.fetch_sub(1, Ordering::Release) == 1 && self.is_none())
+    pub(super) fn subtract_inside(&self, held: &mut u32) -> bool {
+        *held = (*held & SETTLED) | (held.wrapping_sub(1) & COUNT);
+        // One that was made outside was made of another one, before that ended in here: it is seen.
+        self.total(*held) == 0
     }
 
+    /// Counts one reference more, from anywhere.
     #[inline]
-    fn is_one(&self) -> bool {
-        // ORDERING: Acquire, for the Release of `subtract`: what was done through all the others has happened before.
-        self.references.load(Ordering::Acquire) == 1
+    pub(super) fn add(&self) {
+        self.outside.increment();
+        let word = self.word.load();
+        if word & INSIDE == 0 && self.total(word) > MOST {
+            std::process::abort();
+        }
+    }
+
+    /// Counts one reference less. `true` if it was the last.
+    #[inline]
+    pub(super) fn subtract(&self) -> bool {
+        if self.is_one() {
+            return true;
+        }
+        let mut held = self.lock();
+        let last = self.subtract_inside(&mut held);
+        if !last {
+            self.unlock(held, false);
+        }
+        last
+    }
+
+    /// Whether there is one reference only.
+    #[inline]
+    pub(super) fn is_one(&self) -> bool {
+        let word = self.word.load();
+        // The other half is read after it: what has been counted there since can only make it more.
+        word & INSIDE == 0 && self.total(word) == 1
+    }
+
+    /// Whether the machine has said that it is settled. `None` if somebody is inside.
+    #[inline]
+    pub(super) fn is_settled(&self) -> Option<bool> {
+        let word = self.word.load();
+        (word & INSIDE == 0).then_some(word & SETTLED != 0)
     }
 }
 
-impl Atomic {
-    /// The last reference has ended: sees all that was done through the others.
-    fn is_none(&self) -> bool {
-        // ORDERING: as in `is_one`. A load and no fence, which ThreadSanitizer does not understand.
-        self.references.load(Ordering::Acquire) == 0
+/// Of the thread-safe flavor.
+impl Number for AtomicU32 {
+    #[inline]
+    fn new(number: u32) -> Self {
+        AtomicU32::new(number)
+    }
+
+    #[inline]
+    fn load(&self) -> u32 {
+        // ORDERING: Acquire, for the Release of `store`: what was done through references that have ended comes before.
+        self.load(Ordering::Acquire)
+    }
+
+    #[inline]
+    fn swap(&self, number: u32) -> u32 {
+        // ORDERING: Acquire, for the Release of `store`: what the last visitor has done is seen by this one.
+        self.swap(number, Ordering::Acquire)
+    }
+
+    #[inline]
+    fn store(&self, number: u32) {
+        // ORDERING: Release, for the Acquire of `swap` and `load`.
+        self.store(number, Ordering::Release);
+    }
+
+    #[inline]
+    fn increment(&self) {
+        // ORDERING: Relaxed, as it is made of a reference that keeps the allocation alive, and whose end is a visit.
+        self.fetch_add(1, Ordering::Relaxed);
     }
 
     #[cold]
-    fn lock_contended(&self) {
+    fn lock_contended(&self) -> u32 {
         let mut round = 0;
         loop {
             wait(round);
             round = round.saturating_add(1);
             // Looks before it writes, so that the one inside keeps its cache line.
-            // ORDERING: Acquire, as in `lock`; the look decides nothing.
-            if !self.locked.load(Ordering::Relaxed) && !self.locked.swap(true, Ordering::Acquire) {
-                return;
+            // ORDERING: Relaxed, as the look decides nothing.
+            if self.load(Ordering::Relaxed) & INSIDE == 0 {
+                let held = Number::swap(self, INSIDE);
+                if held & INSIDE == 0 {
+                    return held;
+                }
             }
         }
     }
 }
 
-/// The word of the local flavor.
-#[derive(Debug)]
-pub struct Plain {
-    locked: Cell<bool>,
-    references: Cell<u32>,
-}
-
-impl Word for Plain {
+/// Of the local flavor.
+impl Number for Cell<u32> {
     #[inline]
-    fn new(references: u32) -> Self {
-        Plain { locked: Cell::new(false), references: Cell::new(references) }
+    fn new(number: u32) -> Self {
+        Cell::new(number)
     }
 
     #[inline]
-    fn lock(&self) {
-        // A visit in a visit would be a bug of this crate, and two exclusive references to one promise.
-        assert!(!self.locked.replace(true), "a promise was visited in the middle of a visit");
+    fn load(&self) -> u32 {
+        self.get()
     }
 
     #[inline]
-    fn unlock(&self) {
-        self.locked.set(false);
+    fn swap(&self, number: u32) -> u32 {
+        self.replace(number)
     }
 
     #[inline]
-    fn add(&self) {
-        let references = self.references.get();
-        if references > MOST {
-            std::process::abort();
-        }
-        self.references.set(references + 1);
+    fn store(&self, number: u32) {
+        self.set(number);
     }
 
     #[inline]
-    fn subtract(&self) -> bool {
-        let references = self.references.get() - 1;
-        self.references.set(references);
-        references == 0
+    fn increment(&self) {
+        self.set(self.get().wrapping_add(1));
     }
 
-    #[inline]
-    fn is_one(&self) -> bool {
-        self.references.get() == 1
+    #[cold]
+    fn lock_contended(&self) -> u32 {
+        // It would be a bug of this crate, and two exclusive references to one promise.
+        panic!("a promise was visited in the middle of a visit");
     }
 }
