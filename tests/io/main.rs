@@ -6,5 +6,6 @@ mod util;
 
 mod failures;
 mod host;
+mod http;
 mod sleep;
 mod sockets;
