@@ -55,15 +55,13 @@ pub(crate) async fn round_trip(stream: &mut Async<TcpStream>) -> io::Result<()> 
 pub(crate) struct Wakers(Mutex<Vec<ThreadId>>);
 
 impl Wakers {
-    /// How many times this thread did it, and how many times others did.
-    pub(crate) fn count(&self) -> (usize, usize) {
-        let wakes = self.0.lock().unwrap();
-        let own = wakes.iter().filter(|thread| **thread == thread::current().id()).count();
-        (own, wakes.len() - own)
-    }
-
     pub(crate) fn add(&self) {
         self.0.lock().unwrap().push(thread::current().id());
+    }
+
+    /// How many times this thread did.
+    pub(crate) fn own(&self) -> usize {
+        self.0.lock().unwrap().iter().filter(|id| **id == thread::current().id()).count()
     }
 }
 
