@@ -11,31 +11,48 @@ pub(crate) use loom::sync::atomic::Ordering;
 #[cfg(loom)]
 #[derive(Debug)]
 #[allow(unreachable_pub)]
-pub struct AtomicU32(loom::sync::atomic::AtomicU32);
+pub struct AtomicU32 {
+    checked: loom::sync::atomic::AtomicU32,
+    /// The latest value, as a read-modify-write would find it.
+    latest: std::sync::atomic::AtomicU32,
+}
 
 #[cfg(loom)]
 impl AtomicU32 {
     pub(crate) fn new(value: u32) -> Self {
-        AtomicU32(loom::sync::atomic::AtomicU32::new(value))
+        let checked = loom::sync::atomic::AtomicU32::new(value);
+        AtomicU32 { checked, latest: std::sync::atomic::AtomicU32::new(value) }
     }
 
     pub(crate) fn load(&self, ordering: Ordering) -> u32 {
-        self.0.load(ordering)
+        self.checked.load(ordering)
     }
 
     pub(crate) fn store(&self, value: u32, ordering: Ordering) {
-        self.0.store(value, ordering);
+        self.checked.store(value, ordering);
+        self.latest.store(value, Ordering::Relaxed);
     }
 
     pub(crate) fn fetch_add(&self, value: u32, ordering: Ordering) -> u32 {
-        self.0.fetch_add(value, ordering)
+        let old = self.checked.fetch_add(value, ordering);
+        self.latest.store(old.wrapping_add(value), Ordering::Relaxed);
+        old
     }
 
-    /// Writes nothing where the value is there already.
+    /// Writes nothing where the value is there already; but the checker sees that it was looked for.
     pub(crate) fn swap(&self, value: u32, ordering: Ordering) -> u32 {
-        let write = |old| (old != value).then_some(value);
-        match self.0.fetch_update(ordering, ordering, write) {
-            Ok(old) | Err(old) => old,
+        loop {
+            let latest = self.latest.load(Ordering::Relaxed);
+            let old = if latest == value { !value } else { latest };
+            match self.checked.compare_exchange(old, value, ordering, Ordering::Relaxed) {
+                Ok(old) => {
+                    self.latest.store(value, Ordering::Relaxed);
+                    return old;
+                }
+                Err(taken) if taken == value => return value,
+                // Another thread had its turn in between.
+                Err(_) => {}
+            }
         }
     }
 }

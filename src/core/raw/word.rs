@@ -158,7 +158,7 @@ impl Number for AtomicU32 {
             round = round.saturating_add(1);
             // Looks before it writes, so that the one inside keeps its cache line.
             // ORDERING: Relaxed, as the look decides nothing.
-            if self.load(Ordering::Relaxed) & INSIDE == 0 {
+            if cfg!(loom) || self.load(Ordering::Relaxed) & INSIDE == 0 {
                 let held = Number::swap(self, INSIDE);
                 if held & INSIDE == 0 {
                     return held;
