@@ -245,4 +245,20 @@ mod tests {
         assert!(list.slots.len() <= 2);
         assert_eq!(list.remove(stays), Some(0));
     }
+
+    #[test]
+    fn what_was_taken_keeps_its_order_and_leaves_no_key_behind() {
+        let mut list = List::new();
+        let keys: Vec<Key> = (0..10).map(|n| list.push(n)).collect();
+        list.remove(keys[0]);
+        list.remove(keys[4]);
+        list.push(10);
+        list.push(11);
+        let next = list.next_key();
+        assert_eq!(list.push(12), next);
+        assert_eq!(list.take().collect::<Vec<_>>(), [1, 2, 3, 5, 6, 7, 8, 9, 10, 11, 12]);
+        assert!(list.is_empty());
+        list.push(13);
+        assert!(keys.iter().all(|key| list.get_mut(*key).is_none()));
+    }
 }

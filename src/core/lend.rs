@@ -211,7 +211,7 @@ impl<T: 'static, E: 'static, P: 'static, F: Flavor> Shared<T, E, P, F> {
     }
 }
 
-/// Serves a promise that has an [`Extra`](super::state::Extra), or needs one.
+/// Serves a promise that has an [`Extra`](super::extra::Extra), or needs one.
 #[cold]
 #[inline(never)]
 fn run_many<T, E, P, F: Flavor>(ptr: &Ptr<Shared<T, E, P, F>>, outcome: Loan<T, E>, place: Place) {

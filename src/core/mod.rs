@@ -26,7 +26,7 @@
 //!
 //! # Transitions
 //!
-//! All are methods of [`Shared`], in `transitions.rs`; `simply.rs` has shortcuts for the common cases. Each returns a [`Step`] for its
+//! All are methods of [`Shared`], in `transitions.rs`; `simply.rs` has shortcuts for the common cases. Each returns a [`Step`](state::Step) for its
 //! caller. *run* means that the caller becomes the lender, once it is outside.
 //!
 //! | call | pending | pending, lent | settled | settled, lent |
@@ -42,7 +42,7 @@
 //! | `lend` (peek) | nothing | nothing | lent | nothing |
 //! | `give_back` | | | | settled, or run on |
 //! | `release`, `withdraw` | a right less; run if that leaves work | a right less | a right less; run to dispose | a right less |
-//! | `disclaim` | a claim less; run if nobody can cancel now | a claim less | | |
+//! | `disclaim` | a claim less; if nobody can cancel now, disclaim the source, or run | a claim less | | |
 //! | `drop_producer`, `abandon` | the last: abandoned, as `settle` | the last: abandoned | run to dispose | |
 //! | `follow` | links noted | links noted | links handed back, to be left | links handed back |
 //! | `arrive` | run if there is work | | run if there is work | |

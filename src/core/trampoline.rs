@@ -4,7 +4,8 @@
 //! Three kinds of work come up inside a frame:
 //!
 //! - What the library itself settles (the promise of a `then`, an aggregate) is *deferred* to the frame at work, which runs it
-//!   before it returns. It costs no stack, however long the chain.
+//!   before it returns. It costs no stack, however long the chain. Where a link of a chain would be next in any case, and there is room, it
+//!   runs at once ([`Nest`]): most chains are short.
 //! - What user code does inside a callback (a settle, a notify, a cancel, a registration) nests, and is done when its call returns,
 //!   up to [`CALLS`] of them. What nests deeper is run by the outermost frame.
 //! - What a drop brings about nests in the same way, up to [`FRAMES`] in all. Beyond that it is deferred to the frame at work, like all that the
@@ -314,10 +315,10 @@ impl Frame {
     }
 }
 
-/// How deep links of a chain nest among the frames.
+/// How many frames and links there may be before links are deferred. It leaves room for frames of drops.
 const LINKS: u32 = 12;
 
-/// A place on the stack, inside the frame at work, for what the library settles last before that frame would look into its queue.
+/// A place on the stack, inside the frame at work, for what the library settles just before that frame would look into its queue.
 #[must_use]
 pub(crate) struct Nest(());
 

@@ -201,3 +201,65 @@ impl Number for Cell<u32> {
         panic!("a promise was visited in the middle of a visit");
     }
 }
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    fn add_inside<N: Number>(word: &Word<N>) {
+        let mut held = word.lock();
+        word.add_inside(&mut held);
+        word.unlock(held, false);
+    }
+
+    /// Counted inside or outside, the last one is the last, and no other is.
+    fn ends_with_the_last<N: Number>(word: &Word<N>) {
+        word.add();
+        add_inside(word);
+        word.add();
+        for _ in 0..3 {
+            assert!(!word.is_one());
+            assert!(!word.subtract());
+        }
+        assert!(word.is_one());
+        let mut held = word.lock();
+        assert!(word.subtract_inside(&mut held));
+    }
+
+    #[test]
+    fn references_end_wherever_they_were_counted() {
+        ends_with_the_last(&Word::<AtomicU32>::new(1));
+        ends_with_the_last(&Word::<Cell<u32>>::new(1));
+    }
+
+    #[test]
+    fn as_many_may_come_and_go_as_the_word_can_count() {
+        // As after a billion of references that were counted outside and have ended: both halves are about to begin anew.
+        let word = Word { word: Cell::new(2 | SETTLED), outside: Cell::new(COUNT) };
+        assert!(word.is_one());
+        ends_with_the_last(&word);
+        assert_eq!(word.is_settled(), None, "the last visit does not end");
+    }
+
+    #[test]
+    fn it_is_settled_for_ever() {
+        let word = Word::<AtomicU32>::new(1);
+        assert_eq!(word.is_settled(), Some(false));
+        let held = word.lock();
+        assert_eq!(word.is_settled(), None);
+        assert!(!word.is_one(), "whoever is inside has a reference, but may not have the only one");
+        word.unlock(held, true);
+        let held = word.lock();
+        word.unlock(held, false);
+        assert_eq!(word.is_settled(), Some(true));
+        assert!(word.is_one());
+    }
+
+    #[test]
+    #[should_panic(expected = "in the middle of a visit")]
+    fn a_visit_in_a_visit_is_a_bug() {
+        let word = Word::<Cell<u32>>::new(1);
+        word.lock();
+        word.lock();
+    }
+}
