@@ -359,7 +359,7 @@ fn pass<C, T, E, F: Flavor>(f: C, delivery: Delivery<T, E>, deferred: Deferred<T
     trampoline::guard(|| drop(f));
     match delivery {
         Delivery::Outcome(outcome) => deferred.finish(outcome),
-        Delivery::Broken(broken) => deferred.finish_broken(broken),
+        delivery => deferred.finish_rarely(delivery),
     }
 }
 
@@ -399,7 +399,10 @@ where
                 trampoline::guard(|| inner.disown());
             }
             Delivery::Outcome(Ok(inner)) => settle_by(|| inner, deferred),
-            Delivery::Outcome(Err(broken)) | Delivery::Broken(broken) => deferred.finish_broken(broken),
+            Delivery::Outcome(Err(broken))
+            | Delivery::Traced(broken, _)
+            | Delivery::Excused(broken, _)
+            | Delivery::Broken(broken) => deferred.finish_rarely(Delivery::Broken(broken)),
         };
         self.into_core().lead(|source, key| {
             let (deferred, promise) = deferred::pair_from(source, key, T::Error::from, origin);

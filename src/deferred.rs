@@ -6,7 +6,7 @@ use std::panic::Location;
 use crate::Progress;
 use crate::broken::Broken;
 use crate::core::trampoline::Caller;
-use crate::core::{Accepts, Core, Ending, Flavor, Source, State, Threaded};
+use crate::core::{Accepts, Core, Delivery, Ending, Flavor, Past, Source, State, Threaded};
 use crate::list::Key;
 use crate::promise::Promise;
 
@@ -143,8 +143,9 @@ impl<T, E, P, F: Flavor> Deferred<T, E, P, F> {
     /// deferred.reject("out of paper".to_owned());
     /// promise.catch(|error| Ok(error.len() as u32)).done(|n| assert_eq!(*n, 12));
     /// ```
+    #[cfg_attr(debug_assertions, track_caller)]
     pub fn reject(&self, error: E) -> bool {
-        self.core().settle(Err(error), Caller::User)
+        self.core().settle_from(Err(error), Past::here(), Caller::User)
     }
 
     /// Settles the promise with a result; `false` if it was settled already, and the result is dropped.
@@ -160,8 +161,9 @@ impl<T, E, P, F: Flavor> Deferred<T, E, P, F> {
     /// deferred.settle(std::fs::read_to_string("/no/such/file"));
     /// promise.fail(|error| println!("{error}"));
     /// ```
+    #[cfg_attr(debug_assertions, track_caller)]
     pub fn settle(&self, result: Result<T, E>) -> bool {
-        self.core().settle(result, Caller::User)
+        self.core().settle_from(result, Past::here(), Caller::User)
     }
 
     /// Tells how far the work is; `false` once settled, and the report is dropped.
@@ -349,9 +351,9 @@ impl<T, E, P, F: Flavor> Deferred<T, E, P, F> {
         self.core.into_inner().finish(outcome);
     }
 
-    /// The same if there was no outcome to be had.
-    pub(crate) fn finish_broken(self, broken: Broken) {
-        self.core.into_inner().finish_broken(broken);
+    /// The same with what is no plain outcome.
+    pub(crate) fn finish_rarely(self, delivery: Delivery<T, E>) {
+        self.core.into_inner().finish_rarely(delivery);
     }
 
     /// Settles on behalf of the library: a panic of a callback does not come back.

@@ -1,13 +1,18 @@
 //! What cannot be told to anybody by a return value or an unwinding is told here.
 //!
 //! An observer's panic resumes in the code that settled the promise. Where a drop or the loop itself did the settling there is
-//! no such code: a panic out of a drop would abort the process. It is reported instead, and the program goes on. So is what holds
-//! up a loop, if its owner wants to know.
+//! no such code: a panic out of a drop would abort the process. It is reported instead, and the program goes on. So is an error that
+//! nobody looked at, and what holds up a loop, if its owner wants to know.
+//!
+//! Reports are foreign code: they are made where nothing is locked or borrowed.
 
-use std::any::Any;
-use std::fmt;
+use std::any::{Any, type_name};
+use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, Location, catch_unwind};
-use std::time::Duration;
+
+use crate::testing;
+use crate::trace;
+use crate::unhandled::{self, Unhandled};
 
 /// What a panic left behind.
 pub(crate) type Payload = Box<dyn Any + Send>;
@@ -19,8 +24,12 @@ pub(crate) fn guard<R>(f: impl FnOnce() -> R) -> Result<R, Payload> {
 
 /// The text of a panic, as the standard hook would print it.
 pub(crate) fn message(payload: &Payload) -> String {
+    text(payload).to_owned()
+}
+
+fn text(payload: &Payload) -> &str {
     let text = payload.downcast_ref::<&'static str>().copied();
-    text.or_else(|| payload.downcast_ref::<String>().map(String::as_str)).unwrap_or("Box<dyn Any>").to_owned()
+    text.or_else(|| payload.downcast_ref::<String>().map(String::as_str)).unwrap_or("Box<dyn Any>")
 }
 
 /// Drops a panic's payload, which may panic once more: that second payload is leaked rather than dropped.
@@ -30,67 +39,81 @@ pub(crate) fn discard(payload: Payload) {
     }
 }
 
-/// Something to tell, as one line.
-pub(crate) enum Report<'a> {
-    /// It has no caller to resume in. The process's own panic hook has told already where it came from.
-    Panic(&'a Payload),
-    /// It took longer than the loop's owner allows.
-    Slow { work: Work, origin: &'static Location<'static>, took: Duration, limit: Duration },
-}
-
-/// What a loop works on.
-#[derive(Clone, Copy)]
-pub(crate) enum Work {
-    Call,
-    Task,
-    /// The future of `run_until_complete`.
-    Main,
-}
-
-impl fmt::Display for Report<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Report::Panic(payload) => write!(f, "a panic with no caller to resume in: {}", message(payload)),
-            Report::Slow { work, origin, took, limit } => {
-                let what = match work {
-                    Work::Call => "the call scheduled at",
-                    Work::Task => "a poll of the task spawned at",
-                    Work::Main => "a poll of the future run at",
-                };
-                write!(f, "{what} {origin} took {took:?}, more than {limit:?}")
-            }
-        }
-    }
-}
-
-/// Tells what happened: on standard error, and only where debug assertions are on.
-pub(crate) fn report(report: &Report<'_>) {
-    #[cfg(test)]
-    heard::note(report);
-    if cfg!(debug_assertions) {
-        // A closed standard error must not turn a report into a panic, as `eprintln!` would.
-        let _ = std::io::Write::write_fmt(&mut std::io::stderr(), format_args!("deferral: {report}\n"));
-    }
-}
-
-/// Reports a panic that has no caller to resume in.
+/// Reports a panic that has no caller to resume in. The process's own panic hook has told already where it came from.
 pub(crate) fn report_panic(payload: Payload) {
-    report(&Report::Panic(&payload));
+    report(&Unhandled::Panic { payload: &*payload, message: text(&payload) });
     discard(payload);
+}
+
+/// Reports an error that nobody looked at.
+pub(crate) fn report_rejection<E: 'static>(
+    error: &E,
+    origin: &'static Location<'static>,
+    rejected_at: Option<&'static Location<'static>>,
+) {
+    let debug = unhandled::debug(error);
+    report(&Unhandled::Rejection { error, debug, type_name: type_name::<E>(), origin, rejected_at });
+}
+
+/// Tells what happened, to the first who is there of: the test that watches this thread, the hook, standard error.
+pub(crate) fn report(lost: &Unhandled<'_>) {
+    thread_local! {
+        /// The hook runs on this thread: what it loses itself is not for it.
+        static TELLING: Cell<bool> = const { Cell::new(false) };
+    }
+    #[cfg(test)]
+    heard::note(lost);
+    trace::unhandled(lost);
+    if testing::note_unhandled(lost) {
+        return;
+    }
+    let hook = unhandled::hook();
+    let Some(hook) = hook.filter(|_| !TELLING.replace(true)) else {
+        if cfg!(debug_assertions) {
+            print(lost);
+        }
+        return;
+    };
+    let told = guard(|| hook(lost));
+    // It may have been replaced meanwhile, so that this is its end.
+    let dropped = guard(|| drop(hook));
+    TELLING.set(false);
+    if let Err(payload) = told {
+        print(lost);
+        discard(payload);
+    }
+    if let Err(payload) = dropped {
+        discard(payload);
+    }
+}
+
+/// One line, whatever the text of a user's error holds; and none that could not be had.
+pub(crate) fn line(lost: &Unhandled<'_>) -> String {
+    let text = guard(|| lost.to_string()).unwrap_or_else(|payload| {
+        discard(payload);
+        lost.without_debug().to_string()
+    });
+    text.lines().collect::<Vec<_>>().join(" ")
+}
+
+fn print(lost: &Unhandled<'_>) {
+    let line = line(lost);
+    // A closed standard error must not turn a report into a panic, as `eprintln!` would.
+    let _ = std::io::Write::write_fmt(&mut std::io::stderr(), format_args!("deferral: {line}\n"));
 }
 
 /// What was reported on this thread, for tests.
 #[cfg(test)]
 pub(crate) mod heard {
-    use super::Report;
+    use super::Unhandled;
     use std::cell::RefCell;
 
     thread_local! {
         static HEARD: RefCell<Vec<String>> = const { RefCell::new(Vec::new()) };
     }
 
-    pub(super) fn note(report: &Report<'_>) {
-        let text = report.to_string();
+    pub(super) fn note(lost: &Unhandled<'_>) {
+        let text = lost.to_string();
         // A report may come from the destructor of another thread-local.
         let _ = HEARD.try_with(|heard| heard.borrow_mut().push(text));
     }

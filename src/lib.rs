@@ -135,9 +135,11 @@
 //!    each source that has no other consumer.
 //! 9. **Panics stay where they belong.** A continuation, task or call that panics rejects its promise; an observer's panic comes out of
 //!    the call that settled, after all others were served, and never out of a drop.
-//! 10. **Loop order.** Calls run first in, first out; timers by deadline, ties in the order of their making; nothing starves.
-//! 11. **Any executor.** Only timers, `spawn`, `via` and `into_local` need the loop.
-//! 12. **Happens-before.** Everything before `resolve` is visible to every observer and consumer.
+//! 10. **Errors do not vanish.** A rejection that nobody looked at is reported when its last handle goes, and a panic that has no caller
+//!     to resume in: a line on standard error in debug builds, or whatever [`set_unhandled_hook`] says. See [`unhandled`].
+//! 11. **Loop order.** Calls run first in, first out; timers by deadline, ties in the order of their making; nothing starves.
+//! 12. **Any executor.** Only timers, `spawn`, `via` and `into_local` need the loop.
+//! 13. **Happens-before.** Everything before `resolve` is visible to every observer and consumer.
 //!
 //! The methods say the details.
 //!
@@ -172,6 +174,9 @@ pub mod local;
 mod promise;
 #[cfg(any(doc, doctest))]
 pub mod recipes;
+pub mod testing;
+mod trace;
+pub mod unhandled;
 pub mod when;
 
 /// The flavors of a promise, for generic code.
@@ -193,6 +198,7 @@ pub use chain::IntoPromise;
 pub use core::State;
 pub use deferred::Deferred;
 pub use promise::Promise;
+pub use unhandled::set_unhandled_hook;
 #[doc(inline)]
 pub use when::when;
 

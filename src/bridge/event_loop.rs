@@ -400,8 +400,18 @@ impl Drop for EventLoop {
     }
 }
 
+/// What it has to do: how many tasks and calls are not done, how many of the calls wait for a timer, and how much is ready, or was sent
+/// by other threads.
 impl fmt::Debug for EventLoop {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("EventLoop").finish_non_exhaustive()
+        let [tasks, calls, timers, ready] = self.local.owns();
+        f.debug_struct("EventLoop")
+            .field("running", &self.local.is_running())
+            .field("tasks", &tasks)
+            .field("calls", &calls)
+            .field("timers", &timers)
+            .field("ready", &ready)
+            .field("sent", &self.local.remote().sent())
+            .finish()
     }
 }

@@ -276,8 +276,9 @@ impl Handle {
 /// What a cancel from another thread works on.
 type Scheduled = (std::sync::Weak<Remote>, Arc<OnceLock<Key>>, fn(&Local, Key));
 
+/// Whether the loop is gone, and how much was sent to it that it has not received yet.
 impl fmt::Debug for Handle {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Handle").field("closed", &self.is_closed()).finish_non_exhaustive()
+        f.debug_struct("Handle").field("closed", &self.is_closed()).field("sent", &self.remote.sent()).finish()
     }
 }

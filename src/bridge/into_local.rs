@@ -66,7 +66,8 @@ impl<T, E, P> Future for Arrival<T, E, P> {
         match diagnostics::guard(|| Pin::new(&mut source).poll(cx)) {
             Ok(Poll::Ready(outcome)) => {
                 this.pass_reports();
-                this.owed.deferred.settle_quietly(outcome);
+                let delivery = source.core().trace(outcome);
+                this.owed.deferred.core().deliver(delivery, Caller::Quiet);
                 Poll::Ready(())
             }
             Err(payload) => {

@@ -33,7 +33,10 @@ where
         // A timer that the loop did not live to see ends the timeout with it.
         let kind = match delivery {
             Delivery::Outcome(Ok(())) => BrokenKind::TimedOut,
-            Delivery::Outcome(Err(end)) | Delivery::Broken(end) => end.kind(),
+            Delivery::Outcome(Err(end))
+            | Delivery::Traced(end, _)
+            | Delivery::Excused(end, _)
+            | Delivery::Broken(end) => end.kind(),
         };
         // Quiet: if the loop is gone already, whoever makes the timeout finds it settled.
         deferred.core().break_by(kind, Caller::Quiet);

@@ -49,6 +49,9 @@ impl<T: 'static, E: 'static, P: 'static, F: Flavor> Shared<T, E, P, F> {
         match (&self.slot, self.kind()) {
             (Slot::Present(_), Some(Kind::Observer)) => {
                 self.lend_to(loan);
+                if self.is_unseen() {
+                    self.show_error();
+                }
                 raw::take_entry(&mut self.entry).map_or(Step::Run, Step::Show)
             }
             (Slot::Present(_), Some(Kind::Continuation)) => {
@@ -59,8 +62,13 @@ impl<T: 'static, E: 'static, P: 'static, F: Flavor> Shared<T, E, P, F> {
             (Slot::Present(_), None) => {
                 debug_assert!(self.is_deserted(), "an outcome was disposed of that somebody may ask for");
                 self.lend_to(loan);
-                self.lender = 0;
-                Step::Dispose
+                match self.loss() {
+                    None => {
+                        self.lender = 0;
+                        Step::Dispose
+                    }
+                    Some(loss) => Step::Lose(loss, None),
+                }
             }
             _ => self.begin_rare(),
         }
@@ -77,7 +85,12 @@ impl<T: 'static, E: 'static, P: 'static, F: Flavor> Shared<T, E, P, F> {
         self.rights -= 1;
         self.silent = false;
         self.lender = 0;
-        raw::take_entry(&mut self.entry).map_or(Step::Rest, Step::Deliver)
+        let past = self.past();
+        match raw::take_entry(&mut self.entry) {
+            None => Step::Rest,
+            Some(continuation) if past.is_unknown() => Step::Deliver(continuation),
+            Some(continuation) => Step::DeliverTraced(continuation, past),
+        }
     }
 
     #[inline]
@@ -99,14 +112,21 @@ impl<T: 'static, E: 'static, P: 'static, F: Flavor> Shared<T, E, P, F> {
         {
             return Step::Run;
         }
-        match mem::replace(&mut self.slot, Slot::Empty) {
-            Slot::Broken(broken) if self.rights > 0 || kind == Some(Kind::Observer) => {
-                Step::Convert(broken, self.broken)
+        let wanted = self.rights > 0 || kind == Some(Kind::Observer);
+        if !wanted || matches!(self.slot, Slot::Spoiled(_)) {
+            if let Some((loss, broken)) = self.take_lost() {
+                return Step::Lose(loss, Some(broken));
             }
+        }
+        match mem::replace(&mut self.slot, Slot::Empty) {
+            Slot::Broken(broken) if wanted => Step::Convert(broken, self.broken),
             Slot::Spoiled(broken) if kind == Some(Kind::Continuation) => {
                 self.slot = Slot::Spoiled(broken.clone());
+                self.see();
                 match self.hand_over() {
-                    Step::Deliver(continuation) => Step::Spoil(continuation, broken),
+                    Step::Deliver(continuation) | Step::DeliverTraced(continuation, _) => {
+                        Step::Spoil(continuation, broken)
+                    }
                     other => other,
                 }
             }

@@ -12,6 +12,7 @@ use crate::awaited;
 use crate::broken::{Broken, BrokenKind};
 use crate::diagnostics;
 use crate::list::Key;
+use crate::trace;
 
 impl<T, E, P, F: Flavor> Core<T, E, P, F> {
     pub(crate) fn cancel(&self) -> bool {
@@ -32,16 +33,24 @@ impl<T, E, P, F: Flavor> Core<T, E, P, F> {
     /// It is for continuations: one that has a home gives them nothing elsewhere.
     pub(crate) fn try_take(&mut self) -> Option<Delivery<T, E>> {
         if let Some(outcome) = self.take_alone() {
-            return Some(Delivery::Outcome(outcome));
+            return Some(self.trace(outcome));
         }
         if !self.is_settled() || self.with(|shared| shared.has_home()) {
             return None;
         }
         Some(match self.take()? {
-            Ok(outcome) => Delivery::Outcome(outcome),
+            Ok(outcome) => self.trace(outcome),
             Err(Lost::Spoiled(broken)) => Delivery::Broken(broken),
             Err(Lost::Panicked(payload)) => Delivery::Broken(panicked(payload, self.origin())),
         })
+    }
+
+    /// What was taken here, with what is known of it.
+    pub(crate) fn trace(&self, outcome: Result<T, E>) -> Delivery<T, E> {
+        match outcome {
+            Ok(value) => Delivery::Outcome(Ok(value)),
+            Err(error) => Delivery::of(Err(error), self.with(|shared| shared.past())),
+        }
     }
 
     /// Takes the outcome, if it is here and this is the only reference: then nobody else has to be told.
@@ -202,7 +211,11 @@ impl<T, E, P, F: Flavor> Core<T, E, P, F> {
             awaited::forget(self.address());
         }
         let mut loan = None;
-        let (consumer, step) = self.with(|shared| shared.release(key, cancel, cancel, &mut loan));
+        let (canceled, (consumer, step)) =
+            self.with(|shared| shared.tell_cancel(|shared| shared.release(key, cancel, cancel, &mut loan)));
+        if let Some(origin) = canceled {
+            trace::broken(origin, BrokenKind::Canceled);
+        }
         self.perform_with(step, loan, if cancel { Caller::Library } else { Caller::Quiet });
         if consumer.is_some() {
             trampoline::scrap(Caller::Quiet, consumer);

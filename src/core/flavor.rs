@@ -128,7 +128,7 @@ macro_rules! accepts {
             where
                 C: FnOnce(&T) + 'static,
             {
-                Entry::<_, _, _, $flavor>::observer(|outcome: &Result<T, E>| {
+                Entry::<_, _, _, $flavor>::observer_of_values(|outcome: &Result<T, E>| {
                     if let Ok(value) = outcome {
                         callback(value);
                     }

@@ -10,6 +10,7 @@ use super::extra::{Link, Links};
 use super::flavor::{Accepts, Flavor};
 use super::home::Home;
 use super::lend::{self, unfollow};
+use super::past::{Lost, Past};
 use super::progress::{Event, Listener};
 use super::raw::{End, Kind, Node, Ptr, Source, Visit};
 use super::state::{Delivery, Entry, Loan, Shared, State, Step};
@@ -18,6 +19,8 @@ use crate::Progress;
 use crate::broken::{Broken, BrokenKind};
 use crate::diagnostics;
 use crate::list::Key;
+use crate::testing;
+use crate::trace;
 
 /// The two ends' way to what they share.
 ///
@@ -145,45 +148,62 @@ impl<T, E, P, F: Flavor> Core<T, E, P, F> {
 
     #[inline(always)]
     pub(crate) fn settle(&self, outcome: Result<T, E>, caller: Caller) -> bool {
+        self.settle_from(outcome, Past::UNKNOWN, caller)
+    }
+
+    /// The same with an error of which something more is known.
+    #[inline(always)]
+    pub(crate) fn settle_from(&self, outcome: Result<T, E>, past: Past, caller: Caller) -> bool {
         if caller == Caller::Library {
-            return self.settle_fully(outcome, caller);
+            return self.settle_fully(outcome, past, caller);
         }
+        let resolved = outcome.is_ok();
         let mut shared = self.0.visit();
         if shared.settles_simply() {
             match shared.kind() {
                 None => {
-                    shared.settle_simply(outcome);
+                    shared.settle_simply(outcome, past);
+                    let origin = shared.origin;
+                    drop(shared);
+                    trace::settled(origin, resolved);
                     return true;
                 }
                 Some(Kind::Waker) => {
-                    shared.settle_simply(outcome);
-                    let waker = shared.take_waker();
+                    shared.settle_simply(outcome, past);
+                    let (waker, origin) = (shared.take_waker(), shared.origin);
                     drop(shared);
+                    trace::settled(origin, resolved);
                     if let Some(waker) = waker {
                         self.wake(waker, caller);
                     }
                     return true;
                 }
                 Some(Kind::Observer) => {
-                    let observer = shared.settle_to_show(outcome.is_ok());
+                    let observer = shared.settle_to_show(resolved, past);
+                    let origin = shared.origin;
                     drop(shared);
+                    trace::settled(origin, resolved);
                     self.show(observer, outcome, caller);
                     return true;
                 }
                 Some(Kind::Continuation) => {
-                    let continuation = shared.settle_to_deliver(outcome.is_ok());
+                    let continuation = shared.settle_to_deliver(resolved, past);
+                    let origin = shared.origin;
                     drop(shared);
-                    if let Some(continuation) = continuation {
-                        self.hand(continuation, outcome, caller);
+                    trace::settled(origin, resolved);
+                    match continuation {
+                        Some(continuation) if past.is_unknown() => self.hand(continuation, outcome, caller),
+                        Some(continuation) => self.hand_traced(continuation, outcome, past, caller),
+                        None => {}
                     }
                     return true;
                 }
-                Some(Kind::Many) => return self.settle_several(shared, outcome, caller),
+                Some(Kind::Many) => return self.settle_several(shared, outcome, past, caller),
                 Some(Kind::Canceler) => {}
             }
         }
         drop(shared);
-        self.settle_fully(outcome, caller)
+        self.settle_fully(outcome, past, caller)
     }
 
     #[inline(never)]
@@ -208,10 +228,23 @@ impl<T, E, P, F: Flavor> Core<T, E, P, F> {
         }
     }
 
+    #[cold]
+    fn hand_traced(&self, continuation: Entry<T, E, P, F>, outcome: Result<T, E>, past: Past, caller: Caller) {
+        self.perform_with(Step::DeliverTraced(continuation, past), Some(outcome), caller);
+    }
+
     #[inline(never)]
-    fn settle_several(&self, mut shared: Inside<'_, T, E, P, F>, outcome: Result<T, E>, caller: Caller) -> bool {
-        if let Some(observers) = shared.settle_to_show_all(outcome.is_ok()) {
+    fn settle_several(
+        &self,
+        mut shared: Inside<'_, T, E, P, F>,
+        outcome: Result<T, E>,
+        past: Past,
+        caller: Caller,
+    ) -> bool {
+        let (origin, resolved) = (shared.origin, outcome.is_ok());
+        if let Some(observers) = shared.settle_to_show_all(resolved, past) {
             drop(shared);
+            trace::settled(origin, resolved);
             let show = |this: &Self, outcome| {
                 for observer in observers {
                     trampoline::guard(|| observer.look(&outcome));
@@ -230,9 +263,10 @@ impl<T, E, P, F: Flavor> Core<T, E, P, F> {
             }
             return true;
         }
-        match shared.settle_to_wake_all(outcome) {
+        match shared.settle_to_wake_all(outcome, past) {
             Ok(wakers) => {
                 drop(shared);
+                trace::settled(origin, resolved);
                 let wake = || {
                     for waker in wakers.filter_map(|consumer| consumer.entry.into_waker().ok()) {
                         trampoline::guard(|| waker.wake());
@@ -249,15 +283,20 @@ impl<T, E, P, F: Flavor> Core<T, E, P, F> {
             }
             Err(outcome) => {
                 drop(shared);
-                self.settle_fully(outcome, caller)
+                self.settle_fully(outcome, past, caller)
             }
         }
     }
 
     #[inline(never)]
-    fn settle_fully(&self, outcome: Result<T, E>, caller: Caller) -> bool {
+    fn settle_fully(&self, outcome: Result<T, E>, past: Past, caller: Caller) -> bool {
+        let resolved = outcome.is_ok();
         let mut loan = Some(outcome);
-        let step = self.with(|shared| shared.settle(caller == Caller::Library, &mut loan));
+        let (step, origin) =
+            self.with(|shared| (shared.settle(past, caller == Caller::Library, &mut loan), shared.origin));
+        if step.is_some() {
+            trace::settled(origin, resolved);
+        }
         self.after_settle(step, loan, caller)
     }
 
@@ -275,20 +314,28 @@ impl<T, E, P, F: Flavor> Core<T, E, P, F> {
     }
 
     pub(crate) fn break_with(&self, broken: Broken, caller: Caller) -> bool {
-        let step = self.with(|shared| shared.break_with(broken, caller == Caller::Library));
-        self.after_break(step, caller)
+        let kind = broken.kind();
+        let (step, origin) = self.with(|shared| (shared.break_with(broken, caller == Caller::Library), shared.origin));
+        self.after_break(step, kind, origin, caller)
     }
 
-    fn after_break(&self, step: Option<Step<T, E, P, F>>, caller: Caller) -> bool {
-        let broken = step.is_some();
-        self.perform(step.unwrap_or(Step::Rest), caller);
-        broken
+    fn after_break(
+        &self,
+        step: Option<Step<T, E, P, F>>,
+        kind: BrokenKind,
+        origin: &'static Location<'static>,
+        caller: Caller,
+    ) -> bool {
+        let Some(step) = step else { return false };
+        trace::broken(origin, kind);
+        self.perform(step, caller);
+        true
     }
 
     /// Rejects with one of the library's own ends.
     pub(crate) fn break_by(&self, kind: BrokenKind, caller: Caller) -> bool {
-        let step = self.with(|shared| shared.break_by(kind, caller == Caller::Library));
-        self.after_break(step, caller)
+        let (step, origin) = self.with(|shared| (shared.break_by(kind, caller == Caller::Library), shared.origin));
+        self.after_break(step, kind, origin, caller)
     }
 
     /// Rejects because of a panic. One that comes too late to be the outcome is reported.
@@ -302,11 +349,11 @@ impl<T, E, P, F: Flavor> Core<T, E, P, F> {
 
     /// Settles with what a source delivered.
     pub(crate) fn deliver(&self, delivery: Delivery<T, E>, caller: Caller) {
-        match delivery {
-            Delivery::Outcome(outcome) => {
-                self.settle(outcome, caller);
+        match delivery.unpack() {
+            Ok((outcome, past)) => {
+                self.settle_from(outcome, past, caller);
             }
-            Delivery::Broken(broken) => {
+            Err(broken) => {
                 self.break_with(broken, caller);
             }
         }
@@ -315,18 +362,28 @@ impl<T, E, P, F: Flavor> Core<T, E, P, F> {
     /// The same for a derived promise, whose one source has delivered and needs not be left, on behalf of its one producer.
     #[inline]
     pub(crate) fn finish(self, outcome: Result<T, E>) {
-        let Some(nest) = Nest::open() else { return self.finish_later(outcome) };
-        let ((source, next), rest) = self.0.end_with(|shared| {
+        self.finish_from(outcome, Past::UNKNOWN);
+    }
+
+    #[inline(always)]
+    fn finish_from(self, outcome: Result<T, E>, past: Past) {
+        let Some(nest) = Nest::open() else { return self.finish_later(outcome, past) };
+        let resolved = outcome.is_ok();
+        let ((source, next, origin), rest) = self.0.end_with(|shared| {
             let source = shared.forget_source();
-            let next = shared.hands_on_simply().then(|| shared.hand_on(outcome.is_ok())).flatten();
+            let next = shared.hands_on_simply().then(|| shared.hand_on(resolved, past)).flatten();
             let rest = next.is_none();
-            ((source, next), rest)
+            ((source, next, shared.origin), rest)
         });
         drop(source);
         match (rest, next) {
-            (Some(ptr), _) => Core(ptr).finish_nested(outcome),
+            (Some(ptr), _) => Core(ptr).finish_nested(outcome, past),
             (None, Some(continuation)) => {
-                trampoline::guard(|| continuation.deliver(outcome));
+                trace::settled(origin, resolved);
+                trampoline::guard(|| match past.is_unknown() {
+                    true => continuation.deliver(outcome),
+                    false => lend::hand(continuation, Delivery::of(outcome, past)),
+                });
             }
             (None, None) => {}
         }
@@ -335,17 +392,22 @@ impl<T, E, P, F: Flavor> Core<T, E, P, F> {
 
     /// The same with a source that is forgotten already, for a promise that has another entry than one continuation, or more.
     #[inline(never)]
-    fn finish_nested(self, outcome: Result<T, E>) {
+    fn finish_nested(self, outcome: Result<T, E>, past: Past) {
         let mut shared = self.0.visit();
+        let (origin, resolved, wins) = (shared.origin, outcome.is_ok(), shared.is_pending());
         if shared.settles_simply() && shared.kind() == Some(Kind::Observer) {
-            let observer = shared.settle_to_show(outcome.is_ok());
+            let observer = shared.settle_to_show(resolved, past);
             shared.producers -= 1;
             drop(shared);
+            trace::settled(origin, resolved);
             return self.show_now(observer, outcome);
         }
         let mut loan = Some(outcome);
-        let step = shared.conclude(false, &mut loan);
+        let step = shared.conclude(past, false, &mut loan);
         drop(shared);
+        if wins {
+            trace::settled(origin, resolved);
+        }
         if !step.is_rest() {
             trampoline::guard(|| lend::proceed(&self.0, step, loan.take()));
         }
@@ -356,13 +418,18 @@ impl<T, E, P, F: Flavor> Core<T, E, P, F> {
 
     /// The same in a place from which nothing may be run.
     #[inline(never)]
-    fn finish_later(self, outcome: Result<T, E>) {
+    fn finish_later(self, outcome: Result<T, E>, past: Past) {
+        let resolved = outcome.is_ok();
         let mut loan = Some(outcome);
-        let (source, wanted) = self.0.end_with(|shared| {
+        let ((source, settled), wanted) = self.0.end_with(|shared| {
             let source = shared.forget_source();
-            let wanted = !shared.conclude(true, &mut loan).is_rest();
-            (source, wanted)
+            let settled = shared.is_pending().then_some(shared.origin);
+            let wanted = !shared.conclude(past, true, &mut loan).is_rest();
+            ((source, settled), wanted)
         });
+        if let Some(origin) = settled {
+            trace::settled(origin, resolved);
+        }
         drop(source);
         if loan.is_some() {
             trampoline::scrap(Caller::Library, loan);
@@ -372,11 +439,16 @@ impl<T, E, P, F: Flavor> Core<T, E, P, F> {
         }
     }
 
-    /// The same with what a source may have delivered instead of an outcome.
+    /// The same with what a source may have delivered instead of a plain outcome.
     #[inline(never)]
-    pub(crate) fn finish_broken(self, broken: Broken) {
-        self.break_with(broken, Caller::Library);
-        self.drop_producer();
+    pub(crate) fn finish_rarely(self, delivery: Delivery<T, E>) {
+        match delivery.unpack() {
+            Ok((outcome, past)) => self.finish_from(outcome, past),
+            Err(broken) => {
+                self.break_with(broken, Caller::Library);
+                self.drop_producer();
+            }
+        }
     }
 
     pub(crate) fn notify(&self, report: P, caller: Caller) -> bool {
@@ -422,6 +494,10 @@ impl<T, E, P, F: Flavor> Core<T, E, P, F> {
         if !shared.ends_simply() {
             return false;
         }
+        if shared.is_unseen() {
+            Self::end_unseen(shared);
+            return true;
+        }
         match shared.take_outcome() {
             Some(Ok(value)) => trampoline::scrap(Caller::Quiet, value),
             Some(Err(error)) => trampoline::scrap(Caller::Quiet, error),
@@ -430,10 +506,33 @@ impl<T, E, P, F: Flavor> Core<T, E, P, F> {
         true
     }
 
+    /// The same of one that is rejected, if whoever took the error, if anybody did, was the only one to see it.
+    #[cold]
+    #[inline(never)]
+    fn end_unseen(shared: &mut Shared<T, E, P, F>) {
+        // The only reference counts as none.
+        (shared.rights, shared.producers) = (0, 0);
+        if let (Some(Err(error)), Some(loss)) = (shared.take_outcome(), shared.loss()) {
+            trampoline::scrap(Caller::Quiet, Lost { error, loss });
+        } else if let Some((loss, broken)) = shared.take_lost() {
+            trampoline::scrap(Caller::Quiet, Lost { error: broken, loss });
+        }
+    }
+
     #[inline(never)]
     fn abandon(&self) {
         let mut loan = None;
-        let step = self.with(|shared| shared.abandon(&mut loan));
+        let (step, abandoned) = self.with(|shared| {
+            let abandoned = shared.is_pending().then_some((shared.origin, shared.is_wanted()));
+            (shared.abandon(&mut loan), abandoned)
+        });
+        if let Some((origin, wanted)) = abandoned {
+            trace::broken(origin, BrokenKind::Abandoned);
+            // Nobody misses what nobody wanted.
+            if wanted {
+                testing::note_abandoned(&Broken::new(BrokenKind::Abandoned, origin));
+            }
+        }
         self.perform_with(step, loan, Caller::Quiet);
     }
 

@@ -15,13 +15,15 @@ use super::flavor::Flavor;
 use super::handle::Core;
 use super::home::{Home, Place};
 use super::node::{Machine, Parked, Sources};
+use super::past::{Loss, Lost, Past};
 use super::progress::{Event, Listeners, Reports};
 use super::raw::{Node, Ptr, Source};
 use super::state::{CloneFn, Delivery, Entry, Loan, Shared, Slot, Step};
 use super::trampoline::{self, Job};
-use crate::broken::Broken;
+use crate::broken::{Broken, BrokenKind};
 use crate::diagnostics;
 use crate::list::Key;
+use crate::trace;
 
 /// Does what a transition left to do, until nothing is left. Foreign code runs here, each piece of it guarded.
 #[inline]
@@ -46,9 +48,18 @@ pub(super) fn proceed<T, E, P, F: Flavor>(
                 }
                 return;
             }
-            Step::Spoil(continuation, broken) => return guard(|| continuation.spoil(broken)),
+            Step::DeliverTraced(continuation, past) => {
+                if let Some(outcome) = loan {
+                    guard(|| hand(continuation, Delivery::of(outcome, past)));
+                }
+                return;
+            }
+            Step::Spoil(continuation, broken) => {
+                return guard(|| continuation.deliver_rarely(Delivery::Broken(broken)));
+            }
             Step::Disclaim(source, key) => return disclaim(source, key),
             Step::Dispose => return scrap(loan),
+            Step::Lose(loss, broken) => lose(loss, broken, loan.take()),
             Step::Convert(broken, convert) => {
                 let slot = make_error(broken, convert);
                 ptr.with(|shared| shared.slot = slot);
@@ -89,9 +100,11 @@ pub(super) enum Task<T: 'static, E: 'static, P: 'static, F: Flavor> {
     /// Show the outcome, which is on loan.
     Observe(Vec<Entry<T, E, P, F>>),
     /// Clone the outcome, which is on loan, for one of several consumers.
-    Clone(Entry<T, E, P, F>, CloneFn<T, E>, &'static std::panic::Location<'static>),
+    Clone(Entry<T, E, P, F>, CloneFn<T, E>, &'static std::panic::Location<'static>, Past),
     /// Drop what nobody can ask for any more.
-    Dispose(Option<Result<T, E>>, Option<Box<Reports<P, F>>>),
+    Dispose(Option<Result<T, E>>, Option<Box<Reports<P, F>>>, Option<Loss>),
+    /// Tell of an end that nobody looked at.
+    Lose(Broken, Loss),
     /// Send word home that there is something to do.
     Send(Arc<Home<T, E, P, F>>),
     /// The loan has ended.
@@ -170,6 +183,9 @@ impl<T: 'static, E: 'static, P: 'static, F: Flavor> Shared<T, E, P, F> {
         if observed {
             let observers = mem::take(&mut self.extra().observers);
             if loan.outcome.is_some() {
+                if self.is_unseen() && observers.iter().any(Entry::<T, E, P, F>::sees_errors) {
+                    self.see();
+                }
                 return Task::Observe(observers);
             }
             return Task::Scrap(observers, SmallVec::new());
@@ -185,7 +201,11 @@ impl<T: 'static, E: 'static, P: 'static, F: Flavor> Shared<T, E, P, F> {
             }
         }
         if self.is_deserted() && (loan.outcome.is_some() || self.extra().reports.is_some()) {
-            return Task::Dispose(loan.outcome.take(), self.extra().reports.take());
+            let loss = self.loss();
+            return Task::Dispose(loan.outcome.take(), self.extra().reports.take(), loss);
+        }
+        if let Some((loss, broken)) = self.take_lost() {
+            return Task::Lose(broken, loss);
         }
         self.finish(loan)
     }
@@ -193,10 +213,14 @@ impl<T: 'static, E: 'static, P: 'static, F: Flavor> Shared<T, E, P, F> {
     /// Uses up the right of one continuation.
     fn deliver(&mut self, continuation: Entry<T, E, P, F>, loan: &mut Loans<T, E, P, F>) -> Option<Task<T, E, P, F>> {
         self.rights -= 1;
+        self.see();
+        let past = self.past();
         let delivery = match (&self.slot, self.extra_clone()) {
             (Slot::Spoiled(broken), _) => Delivery::Broken(broken.clone()),
-            (_, Some(clone)) if self.rights > 0 => return Some(Task::Clone(continuation, clone, self.origin)),
-            _ => Delivery::Outcome(loan.outcome.take().expect("the last consumer finds the outcome")),
+            (_, Some(clone)) if self.rights > 0 => {
+                return Some(Task::Clone(continuation, clone, self.origin, past));
+            }
+            _ => Delivery::of(loan.outcome.take().expect("the last consumer finds the outcome"), past),
         };
         loan.continuations.push((continuation, delivery));
         None
@@ -248,10 +272,10 @@ fn run_many<T, E, P, F: Flavor>(ptr: &Ptr<Shared<T, E, P, F>>, outcome: Loan<T, 
     }
 }
 
-fn hand<T, E, P, F: Flavor>(continuation: Entry<T, E, P, F>, delivery: Delivery<T, E>) {
+pub(super) fn hand<T, E, P, F: Flavor>(continuation: Entry<T, E, P, F>, delivery: Delivery<T, E>) {
     match delivery {
         Delivery::Outcome(outcome) => continuation.deliver(outcome),
-        Delivery::Broken(broken) => continuation.spoil(broken),
+        delivery => continuation.deliver_rarely(delivery),
     }
 }
 
@@ -283,7 +307,11 @@ impl<T: 'static, E: 'static, P: 'static, F: Flavor> Machine for Shared<T, E, P, 
     }
 
     fn withdraw(this: &Ptr<Self>, key: Key, cancel: bool) {
-        let (consumer, step) = this.with(|shared| shared.withdraw(key, cancel));
+        let (canceled, (consumer, step)) =
+            this.with(|shared| shared.tell_cancel(|shared| shared.withdraw(key, cancel)));
+        if let Some(origin) = canceled {
+            trace::broken(origin, BrokenKind::Canceled);
+        }
         // The entry goes last: its destructor finds the promise in the queue, and not lent to nobody.
         defer(this, step);
         if consumer.is_some() {
@@ -361,18 +389,22 @@ fn serve<T, E, P, F: Flavor>(task: Task<T, E, P, F>, loan: &mut Loans<T, E, P, F
                 trampoline::guard(|| observer.look(outcome));
             }
         }
-        Task::Clone(continuation, clone, origin) => {
+        Task::Clone(continuation, clone, origin, past) => {
             let outcome = loan.outcome.as_ref().expect("the outcome is on loan");
             let delivery = match diagnostics::guard(|| clone(outcome)) {
-                Ok(outcome) => Delivery::Outcome(outcome),
+                Ok(outcome) => Delivery::of(outcome, past),
                 Err(payload) => Delivery::Broken(panicked(payload, origin)),
             };
             loan.continuations.push((continuation, delivery));
         }
-        Task::Dispose(outcome, reports) => {
-            scrap(outcome);
+        Task::Dispose(outcome, reports, loss) => {
+            match loss {
+                Some(loss) => lose(loss, None, outcome),
+                None => scrap(outcome),
+            }
             scrap(reports);
         }
+        Task::Lose(broken, loss) => lose::<T, E>(loss, Some(broken), None),
         Task::Convert(..) | Task::Send(_) | Task::Finish => {}
     }
 }
@@ -391,6 +423,17 @@ fn guard(f: impl FnOnce()) {
 
 fn scrap<X>(foreign: X) {
     guard(|| drop(foreign));
+}
+
+/// Drops an error that nobody looked at, or the end that it would have been made of.
+#[cold]
+#[inline(never)]
+fn lose<T, E: 'static>(loss: Loss, broken: Option<Broken>, outcome: Loan<T, E>) {
+    match (broken, outcome) {
+        (Some(broken), _) => scrap(Lost { error: broken, loss }),
+        (None, Some(Err(error))) => scrap(Lost { error, loss }),
+        (None, outcome) => scrap(outcome),
+    }
 }
 
 /// Leaves the sources of a promise that needs them no more.

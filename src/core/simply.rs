@@ -5,8 +5,9 @@ use std::task::Waker;
 
 use super::extra::{Consumer, Extra};
 use super::flavor::Flavor;
+use super::past::Past;
 use super::raw::{self, Kind, Source};
-use super::state::{Entry, Phase, Shared, Slot};
+use super::state::{Entry, Shared, Slot};
 use super::trampoline;
 use crate::list::{Key, Taken};
 
@@ -28,23 +29,26 @@ impl<T: 'static, E: 'static, P: 'static, F: Flavor> Shared<T, E, P, F> {
 
     /// Settles, and leaves the outcome for whoever comes.
     #[inline]
-    pub(super) fn settle_simply(&mut self, outcome: Result<T, E>) {
-        self.phase = if outcome.is_ok() { Phase::Resolved } else { Phase::Rejected };
+    pub(super) fn settle_simply(&mut self, outcome: Result<T, E>, past: Past) {
+        self.enter(outcome.is_ok(), past);
         raw::put_present(&mut self.slot, outcome);
     }
 
     /// Settles, and makes the caller the lender, who shows the outcome to the one observer.
     #[inline]
-    pub(super) fn settle_to_show(&mut self, resolved: bool) -> Option<Entry<T, E, P, F>> {
-        self.phase = if resolved { Phase::Resolved } else { Phase::Rejected };
+    pub(super) fn settle_to_show(&mut self, resolved: bool, past: Past) -> Option<Entry<T, E, P, F>> {
+        self.enter(resolved, past);
+        if !resolved {
+            self.show_error();
+        }
         self.lender = trampoline::this_thread();
         self.take_entry()
     }
 
     /// Settles, and takes out the one continuation, which takes the one right: the outcome goes there as it is.
     #[inline]
-    pub(super) fn settle_to_deliver(&mut self, resolved: bool) -> Option<Entry<T, E, P, F>> {
-        self.phase = if resolved { Phase::Resolved } else { Phase::Rejected };
+    pub(super) fn settle_to_deliver(&mut self, resolved: bool, past: Past) -> Option<Entry<T, E, P, F>> {
+        self.enter(resolved, past);
         debug_assert_eq!(self.rights, 1, "a clone is not the one continuation");
         (self.rights, self.silent) = (0, false);
         self.take_entry()
@@ -62,28 +66,35 @@ impl<T: 'static, E: 'static, P: 'static, F: Flavor> Shared<T, E, P, F> {
 
     /// Settles on behalf of the one producer, which ends, and takes out the one continuation, which takes the one right.
     #[inline]
-    pub(super) fn hand_on(&mut self, resolved: bool) -> Option<Entry<T, E, P, F>> {
+    pub(super) fn hand_on(&mut self, resolved: bool, past: Past) -> Option<Entry<T, E, P, F>> {
         self.producers = 0;
-        self.settle_to_deliver(resolved)
+        self.settle_to_deliver(resolved, past)
     }
 
     /// Settles, and makes the caller the lender, who shows the outcome to several observers, if nothing else is registered.
     #[inline]
-    pub(super) fn settle_to_show_all(&mut self, resolved: bool) -> Option<Vec<Entry<T, E, P, F>>> {
+    pub(super) fn settle_to_show_all(&mut self, resolved: bool, past: Past) -> Option<Vec<Entry<T, E, P, F>>> {
         let extra = self.many_mut().filter(|extra| extra.has_observers_only())?;
         let observers = mem::take(&mut extra.observers);
-        self.phase = if resolved { Phase::Resolved } else { Phase::Rejected };
+        self.enter(resolved, past);
+        if !resolved && observers.iter().any(Entry::<T, E, P, F>::sees_errors) {
+            self.see();
+        }
         self.lender = trampoline::this_thread();
         Some(observers)
     }
 
     /// Settles, leaves the outcome for whoever comes, and takes out several that wait to be woken, if nothing else is registered.
     #[inline]
-    pub(super) fn settle_to_wake_all(&mut self, outcome: Result<T, E>) -> Result<Wakers<T, E, P, F>, Result<T, E>> {
+    pub(super) fn settle_to_wake_all(
+        &mut self,
+        outcome: Result<T, E>,
+        past: Past,
+    ) -> Result<Wakers<T, E, P, F>, Result<T, E>> {
         match self.many_mut() {
             Some(extra) if extra.has_wakers_only() => {
                 let wakers = extra.consumers.take();
-                self.settle_simply(outcome);
+                self.settle_simply(outcome, past);
                 Ok(wakers)
             }
             _ => Err(outcome),
@@ -101,6 +112,14 @@ impl<T: 'static, E: 'static, P: 'static, F: Flavor> Shared<T, E, P, F> {
         }
         self.extra().add_observer(observer);
         None
+    }
+
+    /// The one observer is about to be shown an error: one of `done` looks away.
+    #[cold]
+    pub(super) fn show_error(&mut self) {
+        if self.entry.as_ref().is_some_and(Entry::<T, E, P, F>::sees_errors) {
+            self.see();
+        }
     }
 
     #[inline]
@@ -185,7 +204,8 @@ impl<T: 'static, E: 'static, P: 'static, F: Flavor> Shared<T, E, P, F> {
     /// Makes the caller the lender, who shows the outcome to a late observer, if that is all there is to do.
     #[inline]
     pub(super) fn lend_simply(&mut self) -> Option<Result<T, E>> {
-        if !self.is_idle() || !self.can_take() {
+        // Whether it is the first to see an error is one thing more to think of.
+        if !self.is_idle() || !self.can_take() || self.is_unseen() {
             return None;
         }
         let outcome = raw::take_present(&mut self.slot)?;

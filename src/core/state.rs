@@ -11,6 +11,7 @@ use smallvec::SmallVec;
 use super::extra::{Consumer, Extra};
 use super::flavor::Flavor;
 use super::node::{Parked, Sources};
+use super::past::{Loss, Past, Site};
 use super::raw::{self, Kind, Node, Source};
 use crate::awaited::Mark;
 use crate::broken::Broken;
@@ -42,16 +43,42 @@ pub enum State {
 pub enum Delivery<T, E> {
     /// The outcome, or a clone of it.
     Outcome(Result<T, E>),
+    /// An error of which is known where user code rejected with it.
+    Traced(E, Site),
+    /// An error of which nobody need hear.
+    Excused(E, Site),
     /// There is no outcome to be had: cloning it or making its error panicked.
     Broken(Broken),
 }
 
 impl<T, E> Delivery<T, E> {
+    #[inline]
+    pub(super) fn of(outcome: Result<T, E>, past: Past) -> Self {
+        match outcome {
+            Err(error) if past.excused => Delivery::Excused(error, past.site),
+            Err(error) if past.site.get().is_some() => Delivery::Traced(error, past.site),
+            outcome => Delivery::Outcome(outcome),
+        }
+    }
+
+    /// The outcome, with what is known of it.
+    #[inline]
+    pub(super) fn unpack(self) -> Result<(Result<T, E>, Past), Broken> {
+        match self {
+            Delivery::Outcome(outcome) => Ok((outcome, Past::UNKNOWN)),
+            Delivery::Traced(error, site) => Ok((Err(error), Past { excused: false, site })),
+            Delivery::Excused(error, site) => Ok((Err(error), Past { excused: true, site })),
+            Delivery::Broken(broken) => Err(broken),
+        }
+    }
+
     /// The value; or what a promise of any other value is settled with instead.
     pub(crate) fn value<U>(self) -> Result<T, Delivery<U, E>> {
         match self {
             Delivery::Outcome(Ok(value)) => Ok(value),
             Delivery::Outcome(Err(error)) => Err(Delivery::Outcome(Err(error))),
+            Delivery::Traced(error, site) => Err(Delivery::Traced(error, site)),
+            Delivery::Excused(error, site) => Err(Delivery::Excused(error, site)),
             Delivery::Broken(broken) => Err(Delivery::Broken(broken)),
         }
     }
@@ -60,7 +87,7 @@ impl<T, E> Delivery<T, E> {
     pub(crate) fn error<E2>(self) -> Result<E, Delivery<T, E2>> {
         match self {
             Delivery::Outcome(Ok(value)) => Err(Delivery::Outcome(Ok(value))),
-            Delivery::Outcome(Err(error)) => Ok(error),
+            Delivery::Outcome(Err(error)) | Delivery::Traced(error, _) | Delivery::Excused(error, _) => Ok(error),
             Delivery::Broken(broken) => Err(Delivery::Broken(broken)),
         }
     }
@@ -71,13 +98,18 @@ pub(crate) type Entry<T, E, P, F> = raw::Entry<T, E, Extra<T, E, P, F>, F>;
 
 pub(crate) type CloneFn<T, E> = fn(&Result<T, E>) -> Result<T, E>;
 
-/// Where a promise stands, to itself.
-#[derive(Clone, Copy, PartialEq, Eq)]
+/// Where a promise stands, to itself. The order counts: nobody need hear of what comes after `Rejected`.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd)]
 pub(super) enum Phase {
     Pending,
     Resolved,
+    /// Nobody has looked at the error yet.
     Rejected,
-    /// Rejected by a cancel.
+    /// Rejected, and somebody has looked at the error.
+    Seen,
+    /// Rejected in a way of which nobody need hear, here or at the end of a chain.
+    Excused,
+    /// Rejected by a cancel: excused as well.
     Canceled,
 }
 
@@ -111,12 +143,16 @@ pub(crate) enum Step<T: 'static, E: 'static, P: 'static, F: Flavor> {
     Scrap(Entry<T, E, P, F>),
     /// Give the outcome, which is on loan, to its one consumer.
     Deliver(Entry<T, E, P, F>),
+    /// The same, of an error of which something more is known.
+    DeliverTraced(Entry<T, E, P, F>, Past),
     /// Tell the one consumer that there is no outcome.
     Spoil(Entry<T, E, P, F>, Broken),
     /// Tell the one source that no cancel will come from here.
     Disclaim(Source<F>, Key),
     /// Drop the outcome, which is on loan: nobody can ask for it any more.
     Dispose,
+    /// The same, of an error that nobody looked at, or of the end that it would have been made of.
+    Lose(Loss, Option<Broken>),
     /// Show the outcome, which is on loan, to the one observer.
     Show(Entry<T, E, P, F>),
     /// Make the error of a rejection by the library.
@@ -157,6 +193,7 @@ pub struct Shared<T: 'static, E: 'static, P: 'static, F: Flavor> {
     pub(super) claims: bool,
     /// Whether the continuation in `entry` cannot cancel: nobody holds its own promise.
     pub(super) silent: bool,
+    pub(super) site: Site,
 }
 
 impl<T: 'static, E: 'static, P: 'static, F: Flavor> Shared<T, E, P, F> {
@@ -174,13 +211,20 @@ impl<T: 'static, E: 'static, P: 'static, F: Flavor> Shared<T, E, P, F> {
             aggregate: false,
             claims: false,
             silent: false,
+            site: Site::UNKNOWN,
         }
     }
 
     #[inline]
     pub(super) fn settled(broken: fn(Broken) -> E, origin: &'static Location<'static>, outcome: Result<T, E>) -> Self {
         let phase = if outcome.is_ok() { Phase::Resolved } else { Phase::Rejected };
-        Shared { phase, producers: 0, slot: Slot::Present(outcome), ..Self::new(broken, origin) }
+        Shared {
+            phase,
+            site: Site::at(origin),
+            producers: 0,
+            slot: Slot::Present(outcome),
+            ..Self::new(broken, origin)
+        }
     }
 
     #[inline]
@@ -196,7 +240,7 @@ impl<T: 'static, E: 'static, P: 'static, F: Flavor> Shared<T, E, P, F> {
         match self.phase {
             Phase::Pending => State::Pending,
             Phase::Resolved => State::Resolved,
-            Phase::Rejected | Phase::Canceled => State::Rejected,
+            Phase::Rejected | Phase::Seen | Phase::Excused | Phase::Canceled => State::Rejected,
         }
     }
 
@@ -338,10 +382,11 @@ impl<T: 'static, E: 'static, P: 'static, F: Flavor> Shared<T, E, P, F> {
     #[inline]
     pub(super) fn has_settled_work(&self) -> bool {
         match self.slot {
-            Slot::Empty | Slot::Spoiled(_) => false,
+            Slot::Empty => false,
             Slot::Follows(..) => true,
             Slot::Present(_) => self.is_deserted(),
-            Slot::Broken(_) => self.rights > 0,
+            Slot::Broken(_) => self.rights > 0 || (self.is_deserted() && self.is_unseen()),
+            Slot::Spoiled(_) => self.is_deserted() && self.is_unseen(),
         }
     }
 

@@ -7,6 +7,7 @@ use std::task::Waker;
 
 use super::extra::{Consumer, Link, Links};
 use super::flavor::Flavor;
+use super::past::Past;
 use super::progress::{Event, Listeners};
 use super::raw::{self, Kind, Source};
 use super::state::{CloneFn, Entry, Loan, Phase, Shared, Slot, Step};
@@ -19,11 +20,11 @@ impl<T: 'static, E: 'static, P: 'static, F: Flavor> Shared<T, E, P, F> {
 
     /// Settles with what is in `loan`. `None` if it was settled already: then it is still there.
     #[inline]
-    pub(super) fn settle(&mut self, later: bool, loan: &mut Loan<T, E>) -> Option<Step<T, E, P, F>> {
+    pub(super) fn settle(&mut self, past: Past, later: bool, loan: &mut Loan<T, E>) -> Option<Step<T, E, P, F>> {
         if !self.is_pending() {
             return None;
         }
-        self.phase = if matches!(loan, Some(Ok(_))) { Phase::Resolved } else { Phase::Rejected };
+        self.enter(matches!(loan, Some(Ok(_))), past);
         // To its one continuation the outcome goes as it is.
         let direct = !later && self.lender == 0 && matches!(self.slot, Slot::Empty);
         if direct && self.kind() == Some(Kind::Continuation) {
@@ -45,7 +46,14 @@ impl<T: 'static, E: 'static, P: 'static, F: Flavor> Shared<T, E, P, F> {
         if !self.is_pending() {
             return None;
         }
-        self.phase = if broken.kind() == BrokenKind::Canceled { Phase::Canceled } else { Phase::Rejected };
+        self.phase = match broken.kind() {
+            BrokenKind::Canceled => Phase::Canceled,
+            BrokenKind::LoopClosed => Phase::Excused,
+            BrokenKind::Panicked => Phase::Rejected,
+            // What nobody wants may come to nothing.
+            _ if !self.is_wanted() => Phase::Excused,
+            _ => Phase::Rejected,
+        };
         Some(self.end(Slot::Broken(broken), later, &mut None))
     }
 
@@ -86,8 +94,8 @@ impl<T: 'static, E: 'static, P: 'static, F: Flavor> Shared<T, E, P, F> {
     }
 
     /// Settles on behalf of the one producer, which ends with it.
-    pub(super) fn conclude(&mut self, later: bool, loan: &mut Loan<T, E>) -> Step<T, E, P, F> {
-        let step = self.settle(later, loan);
+    pub(super) fn conclude(&mut self, past: Past, later: bool, loan: &mut Loan<T, E>) -> Step<T, E, P, F> {
+        let step = self.settle(past, later, loan);
         // Settled by whoever it was, it is not abandoned.
         let disposes = self.drop_producer();
         match step {
@@ -242,6 +250,7 @@ impl<T: 'static, E: 'static, P: 'static, F: Flavor> Shared<T, E, P, F> {
 
     #[inline(never)]
     fn take_rare(&mut self, loan: &mut Loan<T, E>) -> Take<T, E> {
+        self.see();
         if let Slot::Spoiled(broken) = &self.slot {
             self.rights -= 1;
             return Take::Spoiled(broken.clone());
@@ -258,6 +267,7 @@ impl<T: 'static, E: 'static, P: 'static, F: Flavor> Shared<T, E, P, F> {
         if !self.can_take() || !matches!(self.slot, Slot::Present(_)) {
             return false;
         }
+        self.see();
         self.lend_to(loan);
         self.lender = trampoline::this_thread();
         true
@@ -275,8 +285,8 @@ impl<T: 'static, E: 'static, P: 'static, F: Flavor> Shared<T, E, P, F> {
         self.extra().clone = Some(clone);
     }
 
-    /// Ends a promise that did not take the outcome; if it was the last and `cancel` says so, the producer is told by a cancel. The
-    /// caller drops what it gets.
+    /// Ends a promise that did not take the outcome; if it was the last and `cancel` says so, the producer is told by a cancel, and an
+    /// error that is here already is none that anybody missed. The caller drops what it gets.
     #[inline]
     pub(super) fn release(
         &mut self,
@@ -290,9 +300,23 @@ impl<T: 'static, E: 'static, P: 'static, F: Flavor> Shared<T, E, P, F> {
         if let (Some(Consumer { claims: false, .. }), Some(extra)) = (&consumer, self.many_mut()) {
             extra.silent -= 1;
         }
+        if cancel {
+            self.see();
+        }
         let canceled = if cancel && self.rights == 0 { self.break_by(BrokenKind::Canceled, later) } else { None };
         let step = canceled.unwrap_or_else(|| self.claim(later, loan));
         (consumer, step)
+    }
+
+    /// Does what may cancel this promise, and tells where it was made if it did.
+    #[inline]
+    pub(super) fn tell_cancel<R>(
+        &mut self,
+        f: impl FnOnce(&mut Self) -> R,
+    ) -> (Option<&'static std::panic::Location<'static>>, R) {
+        let pending = self.is_pending();
+        let result = f(self);
+        ((pending && self.is_canceled()).then_some(self.origin), result)
     }
 
     /// The same for a continuation, which may have run already; see [`Machine::withdraw`](super::node::Machine::withdraw).

@@ -18,8 +18,8 @@ use super::sleep::Sleep;
 use super::task::Task;
 use super::timers::{Timer, Timers};
 use super::{current, quietly};
-use crate::diagnostics::Work;
 use crate::list::Key;
+use crate::unhandled::Work;
 
 /// A closure that tells on request what it owes.
 pub(crate) trait LocalCall {
@@ -116,6 +116,11 @@ impl Local {
     /// What somebody keeps with the loop, made the first time.
     pub(crate) fn companion(&self, make: impl FnOnce() -> Box<dyn Any>) -> &dyn Any {
         &**self.companion.get_or_init(make)
+    }
+
+    /// Whether it runs, on its thread, just now.
+    pub(crate) fn is_running(&self) -> bool {
+        current::is_here(&self.remote)
     }
 
     pub(crate) fn is_closed(&self) -> bool {
@@ -252,8 +257,8 @@ impl Local {
         }
     }
 
-    #[cfg(test)]
-    pub(super) fn owns(&self) -> [usize; 4] {
+    /// How many tasks, calls and timers it has, and how much of that is ready.
+    pub(crate) fn owns(&self) -> [usize; 4] {
         let (tasks, calls) = (self.tasks.borrow().len(), self.calls.borrow().len());
         let timers = self.timers.borrow().iter().filter(|(_, call)| self.has_call(*call)).count();
         [tasks, calls, timers, self.ready.borrow().len()]

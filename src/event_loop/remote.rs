@@ -136,6 +136,11 @@ impl Remote {
         self.lock().closed
     }
 
+    /// How much was sent that the loop has not received yet.
+    pub(crate) fn sent(&self) -> usize {
+        self.lock().queue.len()
+    }
+
     pub(super) fn clock(&self) -> &Clock {
         &self.clock
     }

@@ -15,8 +15,8 @@ use super::remote::{Entry, Message, Remote};
 use super::survey::{Status, Wait};
 use super::{current, quietly};
 use crate::awaited;
-use crate::diagnostics::Work;
 use crate::list::Key;
+use crate::unhandled::Work;
 
 const NESTED: &str = "an event loop already runs on this thread: await the future inside it, or spawn it, instead of running a \
                       loop in a callback";

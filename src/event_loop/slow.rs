@@ -4,7 +4,8 @@ use std::panic::Location;
 use std::time::Duration;
 
 use super::local::Local;
-use crate::diagnostics::{self, Report, Work};
+use crate::diagnostics;
+use crate::unhandled::{Unhandled, Work};
 
 impl Local {
     /// Has whatever takes longer than `limit` reported. [`Duration::MAX`] turns that off.
@@ -19,7 +20,7 @@ impl Local {
         let result = f();
         let took = self.remote().now().saturating_duration_since(began);
         if took > limit {
-            diagnostics::report(&Report::Slow { work, origin, took, limit });
+            diagnostics::report(&Unhandled::Slow { work, origin, took, limit });
         }
         result
     }

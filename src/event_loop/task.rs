@@ -10,6 +10,7 @@
 
 use std::any::Any;
 use std::future::Future;
+use std::mem;
 use std::panic::Location;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -19,8 +20,9 @@ use super::local::Local;
 use super::remote::{Entry, Message, Remote};
 use super::survey::Wait;
 use super::{current, quietly};
-use crate::diagnostics::Work;
 use crate::list::Key;
+use crate::trace::Span;
+use crate::unhandled::Work;
 
 /// A future that tells on request what it owes. Its poll begins with [`awaited::begin`](crate::awaited::begin).
 pub(crate) trait LocalFuture: Future<Output = ()> {
@@ -35,6 +37,7 @@ pub(super) struct Task {
     /// Where it was spawned.
     pub(super) origin: &'static Location<'static>,
     pub(super) wait: Wait,
+    span: Span,
 }
 
 /// What async-task polls: it names the future.
@@ -84,8 +87,12 @@ impl Local {
             quietly(|| drop(future));
             return Key::DANGLING;
         }
-        let task = Task { future: Some(future), origin, wait: Wait::first(self.seen()) };
+        let task = Task { future: Some(future), origin, wait: Wait::first(self.seen()), span: Span::NONE };
         let key = self.tasks.borrow_mut().insert(task);
+        let mut span = Span::task(key.number(), origin);
+        if let Some(task) = self.tasks.borrow_mut().get_mut(key) {
+            mem::swap(&mut task.span, &mut span);
+        }
         let remote = Arc::clone(self.remote());
         let name = Name { remote, number: key.number() };
         let (runnable, handle) = async_task::Builder::new().metadata(name).spawn(|_| Token { key }, schedule);
@@ -101,20 +108,25 @@ impl Local {
     }
 
     fn poll_task(&self, key: Key, cx: &mut Context<'_>) -> Poll<()> {
-        let future = self.tasks.borrow_mut().get_mut(key).and_then(|task| Some((task.future.take()?, task.origin)));
-        let Some((mut future, origin)) = future else { return Poll::Ready(()) };
+        let away = |task: &mut Task| {
+            let future = task.future.take()?;
+            Some((future, task.origin, mem::replace(&mut task.span, Span::NONE)))
+        };
+        let future = self.tasks.borrow_mut().get_mut(key).and_then(away);
+        let Some((mut future, origin, span)) = future else { return Poll::Ready(()) };
         self.ran.set(self.ran.get() + 1);
-        let polled = self.timed(Work::Task, origin, || quietly(|| future.as_mut().poll(cx)));
+        let polled = self.timed(Work::Task, origin, || span.enter(|| quietly(|| future.as_mut().poll(cx))));
         if matches!(polled, Some(Poll::Pending)) {
             // Not found if it was canceled meanwhile.
             if let Some(task) = self.tasks.borrow_mut().get_mut(key) {
-                task.future = Some(future);
+                (task.future, task.span) = (Some(future), span);
                 task.wait = Wait::after_poll(self.seen(), cx.waker());
                 return Poll::Pending;
             }
         }
-        self.tasks.borrow_mut().remove(key);
-        quietly(|| drop(future));
+        let task = self.tasks.borrow_mut().remove(key);
+        span.enter(|| quietly(|| drop(future)));
+        quietly(|| drop(task));
         Poll::Ready(())
     }
 }

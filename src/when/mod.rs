@@ -268,7 +268,9 @@ where
     for (index, promise) in promises.into_iter().enumerate() {
         gather.add(promise, index, |input, index, delivery| match delivery {
             Delivery::Outcome(Ok(value)) => input.conclude(Delivery::Outcome(Ok(value))),
-            Delivery::Outcome(Err(error)) => input.fill(error, |slots, error| slots[index] = Some(error)),
+            Delivery::Outcome(Err(error)) | Delivery::Traced(error, _) | Delivery::Excused(error, _) => {
+                input.fill(error, |slots, error| slots[index] = Some(error));
+            }
             Delivery::Broken(broken) => match diagnostics::guard(|| E::from(broken.clone())) {
                 Ok(error) => input.fill(error, |slots, error| slots[index] = Some(error)),
                 Err(payload) => {
@@ -343,6 +345,9 @@ where
     for (index, promise) in promises.into_iter().enumerate() {
         gather.add(promise, index, |input, index, delivery| match delivery {
             Delivery::Outcome(result) => input.fill(result, |slots, result| slots[index] = Some(result)),
+            Delivery::Traced(error, _) | Delivery::Excused(error, _) => {
+                input.fill(Err(error), |slots, result| slots[index] = Some(result));
+            }
             Delivery::Broken(broken) => input.conclude(Delivery::Broken(broken)),
         });
     }

@@ -43,6 +43,8 @@ macro_rules! both {
         mod settled;
         #[path = "both/stack.rs"]
         mod stack;
+        #[path = "both/unhandled.rs"]
+        mod unhandled;
         #[path = "both/when.rs"]
         mod when;
     };
@@ -50,6 +52,7 @@ macro_rules! both {
 
 mod aborts;
 mod auto_traits;
+mod describe;
 mod dump;
 mod dump_owners;
 mod event_loop;
@@ -75,6 +78,7 @@ mod threaded;
 mod threads;
 mod timeout;
 mod timers;
+mod unhandled;
 mod via;
 mod via_ends;
 mod wait;

@@ -6,7 +6,6 @@ use std::ptr::{self, NonNull};
 use std::task::Waker;
 
 use super::node::Node;
-use crate::broken::Broken;
 use crate::core::flavor::{Flavor, Local, Threaded};
 use crate::core::state::{Delivery, Slot};
 
@@ -111,10 +110,12 @@ pub(in crate::core) enum Kind {
 /// Each function asks for the data of an entry that it was made for; all but `target` use it up, if it is a copy.
 struct Calls<T: 'static, E: 'static, F: Flavor> {
     kind: Kind,
+    /// Whether an observer looks at an error, too.
+    sees_errors: bool,
     look: unsafe fn(Data, &Result<T, E>),
     deliver: unsafe fn(Data, Result<T, E>),
-    /// In the place of `deliver`, if there is no outcome to be had.
-    spoil: unsafe fn(Data, Broken),
+    /// In the place of `deliver`, for what is no plain outcome.
+    deliver_rarely: unsafe fn(Data, Delivery<T, E>),
     cancel: unsafe fn(Data),
     target: unsafe fn(&Data) -> Option<Node<F>>,
     drop: unsafe fn(Data),
@@ -194,16 +195,17 @@ fn function<R: Copy>() -> R {
 }
 
 impl<C: 'static, R: Copy + 'static, G: Copy + 'static> Made<C, R, G> {
-    const fn observer<T, E, F: Flavor>() -> Calls<T, E, F>
+    const fn observer<T, E, F: Flavor>(sees_errors: bool) -> Calls<T, E, F>
     where
         C: FnOnce(&Result<T, E>),
     {
         Calls {
             kind: Kind::Observer,
+            sees_errors,
             // SAFETY: the data of an observer is a `C`.
             look: |data, outcome| unsafe { load::<C>(data) }(outcome),
             deliver: |_, _| not_that(),
-            spoil: |_, _| not_that(),
+            deliver_rarely: |_, _| not_that(),
             cancel: |_| not_that(),
             target: |_| None,
             drop: discard::<C>,
@@ -217,11 +219,12 @@ impl<C: 'static, R: Copy + 'static, G: Copy + 'static> Made<C, R, G> {
     {
         Calls {
             kind: Kind::Continuation,
+            sees_errors: false,
             look: |_, _| not_that(),
             // SAFETY: the data of a continuation is a `C`.
             deliver: |data, outcome| function::<R>()(unsafe { load::<C>(data) }, Delivery::Outcome(outcome)),
             // SAFETY: as above.
-            spoil: |data, broken| function::<R>()(unsafe { load::<C>(data) }, Delivery::Broken(broken)),
+            deliver_rarely: |data, delivery| function::<R>()(unsafe { load::<C>(data) }, delivery),
             cancel: |_| not_that(),
             // SAFETY: as above.
             target: |data| function::<G>()(unsafe { peek::<C>(data) }),
@@ -235,9 +238,10 @@ impl<C: 'static, R: Copy + 'static, G: Copy + 'static> Made<C, R, G> {
     {
         Calls {
             kind: Kind::Canceler,
+            sees_errors: false,
             look: |_, _| not_that(),
             deliver: |_, _| not_that(),
-            spoil: |_, _| not_that(),
+            deliver_rarely: |_, _| not_that(),
             // SAFETY: the data of a canceler is a `C`.
             cancel: |data| function::<R>()(unsafe { load::<C>(data) }),
             target: |_| None,
@@ -248,9 +252,10 @@ impl<C: 'static, R: Copy + 'static, G: Copy + 'static> Made<C, R, G> {
     const fn plain<T, E, F: Flavor>(kind: Kind) -> Calls<T, E, F> {
         Calls {
             kind,
+            sees_errors: false,
             look: |_, _| not_that(),
             deliver: |_, _| not_that(),
-            spoil: |_, _| not_that(),
+            deliver_rarely: |_, _| not_that(),
             cancel: |_| not_that(),
             target: |_| None,
             drop: discard::<C>,
@@ -263,7 +268,15 @@ macro_rules! entries {
         impl<T, E, X> Entry<T, E, X, $flavor> {
             #[inline]
             pub(in crate::core) fn observer<C: FnOnce(&Result<T, E>) + $bound + 'static>(callback: C) -> Self {
-                Entry::new(callback, const { &Made::<C, (), ()>::observer() })
+                Entry::new(callback, const { &Made::<C, (), ()>::observer(true) })
+            }
+
+            /// One that does nothing about an error.
+            #[inline]
+            pub(in crate::core) fn observer_of_values<C: FnOnce(&Result<T, E>) + $bound + 'static>(
+                callback: C,
+            ) -> Self {
+                Entry::new(callback, const { &Made::<C, (), ()>::observer(false) })
             }
 
             /// `run` and `target` capture nothing.
@@ -316,6 +329,11 @@ impl<T, E, X, F: Flavor> Entry<T, E, X, F> {
         self.calls.kind
     }
 
+    #[inline]
+    pub(in crate::core) fn sees_errors(&self) -> bool {
+        self.calls.sees_errors
+    }
+
     /// The code, and the data for it to use up.
     #[inline]
     fn into_parts(self) -> (&'static Calls<T, E, F>, Data) {
@@ -339,11 +357,11 @@ impl<T, E, X, F: Flavor> Entry<T, E, X, F> {
         unsafe { (calls.deliver)(data, outcome) }
     }
 
-    /// Tells a continuation that there is nothing to be had.
-    pub(in crate::core) fn spoil(self, broken: Broken) {
+    /// Gives a continuation what is no plain outcome.
+    pub(in crate::core) fn deliver_rarely(self, delivery: Delivery<T, E>) {
         let (calls, data) = self.into_parts();
         // SAFETY: as above.
-        unsafe { (calls.spoil)(data, broken) }
+        unsafe { (calls.deliver_rarely)(data, delivery) }
     }
 
     /// Runs a canceler.
