@@ -73,7 +73,7 @@
 //!
 //! With the feature `io`, a loop that has nothing to do sleeps in the reactor of [async-io](https://docs.rs/async-io) 2, which is how
 //! sockets, timers, processes and signals of the smol family (`async-io`, `async-net`, `async-process`, `async-signal`) wake its
-//! tasks on its own thread, with no other thread in between. Nothing else changes, and without the feature none of it is compiled.
+//! tasks on its own thread. Nothing else changes, and without the feature none of it is compiled.
 //!
 #![cfg_attr(feature = "io", doc = "```")]
 #![cfg_attr(not(feature = "io"), doc = "```ignore")]
@@ -105,8 +105,9 @@
 //! What to know:
 //!
 //! - A loop that is busy looks for events after every few dozen turns, calls and polls, as well as when it has nothing left to do.
-//! - async-io has one thread of its own, for programs that never poll its reactor. It sleeps while a loop runs; when nothing has
-//!   happened for some twenty milliseconds, it may be the one to see the next event.
+//! - async-io has one thread of its own, for programs that never poll its reactor. While a loop runs it naps, and it looks only if nobody
+//!   has looked since its last nap: it may be the one to see an event while a turn takes long, or after a quiet time. Tasks are woken as by
+//!   any other thread then.
 //! - A host that makes [turns](EventLoop::turn) does not poll in between. There that thread does, and a socket that becomes ready is told by
 //!   [`on_wake`](EventLoop::on_wake).
 //! - A [virtual clock](EventLoop::with_virtual_clock) waits for no socket. Before time jumps the loop looks what is ready, and that is all:

@@ -53,18 +53,13 @@ impl Site {
 
     /// Answers a request for `path`, as it stands in the URL.
     pub(crate) fn respond(&self, method: &Method, path: &str) -> Response<Content> {
-        let head = method == Method::HEAD;
-        if !head && method != Method::GET {
+        // To HEAD, hyper sends the headers alone.
+        if method != Method::GET && method != Method::HEAD {
             let mut response = text(StatusCode::METHOD_NOT_ALLOWED, "only GET and HEAD are served here\n");
             response.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
             return response;
         }
-        let mut response = self.find(path).unwrap_or_else(|error| self.refuse(&error));
-        if head {
-            // The headers tell of the content that a GET would have.
-            *response.body_mut() = Content::Whole(Bytes::new());
-        }
-        response
+        self.find(path).unwrap_or_else(|error| self.refuse(&error))
     }
 
     fn find(&self, path: &str) -> io::Result<Response<Content>> {

@@ -3,8 +3,9 @@
 //!
 //! The reactor belongs to the process, and async-io lets a thread poll it in one way: by [`async_io::block_on`], which does so
 //! whenever its future is pending. So a whole run is one `block_on`. Its future makes turns; it is pending when the loop sleeps, and,
-//! woken by itself, when it only looks. The thread that async-io has for programs which never block on it stays out of the way of a
-//! `block_on`: it naps while there is one, and steps in for a moment if nobody has polled for some time.
+//! woken by itself, when it only looks. async-io's own thread, which is there for programs that never block on it, only naps while there
+//! is a `block_on`: for fifty microseconds at first, for ten milliseconds in the end. It polls if nobody has since its last nap, so in the
+//! middle of a long turn, or after a quiet time, it may be the one to bring an event.
 //!
 //! A reactor that wakes a task on the loop's own thread finds a loop that sleeps and runs here at once. So everything that makes work on
 //! this thread calls [`Local::rouse`]; while the loop does not sleep that is one look at a flag.

@@ -41,6 +41,7 @@ fn serve_to(limit: Option<Duration>, client: impl FnOnce(SocketAddr, &Path) + Se
     });
     event_loop.run_until_complete(serve(Rc::clone(&server), listener, stopped));
     client.join().unwrap();
+    assert_eq!(event_loop.dump().to_string().trim(), "no task is alive");
     server.counts.failures.get()
 }
 
