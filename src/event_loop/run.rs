@@ -220,7 +220,24 @@ impl Local {
         if self.remote().is_woken() {
             self.receive();
         }
-        let late = if self.timers.borrow().is_empty() { Vec::new() } else { self.collect_due() };
+        if self.timers.borrow().is_empty() {
+            self.run_ready();
+        } else {
+            self.run_timers();
+        }
+    }
+
+    /// The same with timers, of which some may be due.
+    #[inline(never)]
+    fn run_timers(&self) {
+        let late = self.collect_due();
+        self.run_ready();
+        late.into_iter().for_each(|call| self.push_ready(Entry::Call(call)));
+    }
+
+    /// Runs as much as is ready now.
+    #[inline]
+    fn run_ready(&self) {
         let count = self.ready.borrow().len();
         for _ in 0..count {
             // Taken one by one: what is left after an abnormal exit is still queued.
@@ -234,7 +251,6 @@ impl Local {
                 None => return,
             }
         }
-        late.into_iter().for_each(|call| self.push_ready(Entry::Call(call)));
     }
 
     fn receive(self: &Rc<Self>) {
@@ -252,7 +268,6 @@ impl Local {
     }
 
     /// Has the timers that are due follow what is ready. Returns the late ones.
-    #[inline(never)]
     fn collect_due(&self) -> Vec<Key> {
         let mut late = Vec::new();
         let mut timers = self.timers.borrow_mut();
