@@ -32,6 +32,7 @@
 //! | `xhr.abort()` | `p.cancel()`; the producer hears of it by `d.on_cancel(f)` |
 //! | `$.ajax({ timeout: 5000 })` | `handle.timeout(Duration::from_secs(5), p)` |
 //! | `setTimeout(f, 5000)` | `event_loop.call_later(Duration::from_secs(5), f)` |
+//! | `jQuery.Deferred.exceptionHook` | [`set_unhandled_hook`](crate::set_unhandled_hook), for any error that nobody looked at |
 //!
 //! What differs:
 //!
@@ -77,7 +78,7 @@
 //! | `AbortSignal.timeout(ms)` | [`timeout`](crate::timeout()) |
 //! | `setTimeout(f, ms)`, `setTimeout` of `node:timers/promises` | `event_loop.call_later(duration, f)`, [`sleep`](crate::sleep()) |
 //! | `setImmediate(f)` | `event_loop.call_soon(f)` |
-//! | `unhandledRejection` | one line on standard error in debug builds |
+//! | `unhandledRejection` | [`set_unhandled_hook`](crate::set_unhandled_hook); by default a line on standard error in debug builds |
 //!
 //! What differs: callbacks do not wait for a microtask, so by the time `resolve` returns they have run (and on a settled promise, by the time
 //! `then` returns). A second `await` of one promise needs a clone. What lost a race is canceled, where in JavaScript it goes on.
@@ -109,7 +110,7 @@
 //! | `Semaphore(4)` around the items of a `gather` | [`when::map(items, 4, f)`](crate::when::map()) |
 //! | `loop.slow_callback_duration` | [`warn_slower_than`](EventLoop::warn_slower_than) |
 //! | `asyncio.all_tasks()`, `task.print_stack()` | [`event_loop.dump()`](EventLoop::dump): who waits for whom |
-//! | "exception was never retrieved" | one line on standard error in debug builds |
+//! | "exception was never retrieved", `loop.set_exception_handler` | a line on standard error in debug builds, [`set_unhandled_hook`](crate::set_unhandled_hook) |
 //!
 //! What differs:
 //!
@@ -163,8 +164,8 @@
 //! | `deferToThread(f)` | `Promise::new(\|d\| _ = thread::spawn(move \|\| d.resolve(f())))` |
 //! | `DeferredSemaphore(4).run`, `Cooperator` | [`when::map(items, 4, f)`](crate::when::map()) |
 //! | `DeferredLock`, `DeferredQueue` | those of `async-lock` and `async-channel` run on the loop as they are |
-//! | `task.Clock` | [`EventLoop::with_virtual_clock`] |
-//! | "Unhandled error in Deferred" | one line on standard error in debug builds |
+//! | `task.Clock`, and `trial`, which fails a test that lost an error | [`EventLoop::with_virtual_clock`], [`testing`](crate::testing) |
+//! | "Unhandled error in Deferred" | a line on standard error in debug builds, [`set_unhandled_hook`](crate::set_unhandled_hook) |
 //! | `defer.setDebugging(True)` | always on, as far as [`Broken::origin`] goes: it says where the promise was made |
 //!
 //! What differs: in Twisted a deferred is a chain that its callbacks change, and whoever adds one sees what the last one made. Here `then`

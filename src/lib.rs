@@ -117,6 +117,7 @@
 //!
 //! - [Coming from](coming_from) jQuery, JavaScript, asyncio or Twisted: what is called how here, and what differs.
 //! - [Recipes](recipes) for what users need in practice: retries, timeouts, mirrors, a search of which only the latest counts.
+//! - [Testing](testing) code that uses promises: a clock that jumps, and a watch for errors that were lost.
 //! - The programs in `examples`, each a real use.
 //!
 //! # What holds
