@@ -665,6 +665,12 @@ impl<T, E, P, F: Flavor> Core<T, E, P, F> {
         drop(source);
     }
 
+    /// All sources have delivered, and need not be left.
+    pub(crate) fn forget_sources(&self) {
+        let links = self.with(|shared| shared.forget_sources());
+        drop(links);
+    }
+
     /// Has a cancel of a new promise, whose maker has not shown it to anybody, get to `source`.
     #[inline]
     pub(crate) fn follow_first(&self, source: Source<F>, key: Key) {

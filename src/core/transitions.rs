@@ -93,6 +93,11 @@ impl<T: 'static, E: 'static, P: 'static, F: Flavor> Shared<T, E, P, F> {
         }
     }
 
+    /// All sources have delivered, and need not be left. The caller drops them.
+    pub(super) fn forget_sources(&mut self) -> Links<F> {
+        self.many_mut().map(|extra| mem::take(&mut extra.links)).unwrap_or_default()
+    }
+
     /// Settles on behalf of the one producer, which ends with it.
     pub(super) fn conclude(&mut self, past: Past, later: bool, loan: &mut Loan<T, E>) -> Step<T, E, P, F> {
         let step = self.settle(past, later, loan);
@@ -351,6 +356,10 @@ impl<T: 'static, E: 'static, P: 'static, F: Flavor> Shared<T, E, P, F> {
     pub(super) fn follow(&mut self, links: Links<F>) -> (Step<T, E, P, F>, Links<F>, bool) {
         if !self.is_pending() {
             return (Step::Rest, links, self.leaves_by_cancel());
+        }
+        if links.len() > 1 && self.extra().links.is_empty() {
+            self.extra().links = links;
+            return (self.claim(true, &mut None), Links::<F>::new(), false);
         }
         for link in links {
             if matches!(self.slot, Slot::Empty) && self.many().is_none() && !link.private && !self.aggregate {

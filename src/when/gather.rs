@@ -108,6 +108,8 @@ impl<S, V, E, F: Flavor> Input<S, V, E, F> {
     #[inline(never)]
     fn settle(&self, (core, slots): (Core<V, E, Progress, F>, S)) {
         let finish = self.0.with(|shared| shared.finish);
+        // All have delivered, and none needs to be left.
+        core.forget_sources();
         core.settle(finish(slots), Caller::Library);
     }
 
@@ -149,6 +151,7 @@ pub(super) struct Gather<S: 'static, V: 'static, E: 'static, F: Flavor> {
     input: Input<S, V, E, F>,
     promise: Promise<V, E, Progress, F>,
     links: Links<F>,
+    total: usize,
     /// What an aggregate of nothing ends with, if its slots do not say it.
     empty: Option<BrokenKind>,
 }
@@ -165,7 +168,7 @@ impl<S, V, E, F: Flavor> Gather<S, V, E, F> {
         let (deferred, promise) = deferred::pair(broken, origin);
         promise.core().set_aggregate();
         let slots = Slots { slots: Some(slots), settled: 0, total, open: true, finish, deferred };
-        Gather { input: Input(Ptr::new(|| slots)), promise, links: Links::<F>::new(), empty: None }
+        Gather { input: Input(Ptr::new(|| slots)), promise, links: Links::<F>::new(), total, empty: None }
     }
 
     /// Adds an input, and what to do when it settles.
@@ -185,11 +188,16 @@ impl<S, V, E, F: Flavor> Gather<S, V, E, F> {
         }
         match promise.take_settled() {
             Ok(delivery) => run(&self.input, index, delivery),
-            Err(promise) => self.links.extend(promise.subscribe(
-                (self.input.clone(), index),
-                move |(input, index): Indexed<S, V, E, F>, delivery| run(&input, index, delivery),
-                |(input, _): &Indexed<S, V, E, F>| input.target(),
-            )),
+            Err(promise) => {
+                if self.links.is_empty() {
+                    self.links.reserve(self.total - index);
+                }
+                self.links.extend(promise.subscribe(
+                    (self.input.clone(), index),
+                    move |(input, index): Indexed<S, V, E, F>, delivery| run(&input, index, delivery),
+                    |(input, _): &Indexed<S, V, E, F>| input.target(),
+                ));
+            }
         }
     }
 
