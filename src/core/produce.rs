@@ -1,0 +1,420 @@
+//! What producers do: settle, reject, notify, end.
+
+use std::panic::Location;
+use std::task::Waker;
+
+use super::flavor::Flavor;
+use super::handle::Core;
+use super::lend;
+use super::past::{Lost, Past};
+use super::progress::Event;
+use super::raw::{End, Kind, Visit};
+use super::state::{Delivery, Entry, Loan, Shared, Step};
+use super::trampoline::{self, Caller, Frame, Job, Nest};
+use crate::broken::{Broken, BrokenKind};
+use crate::diagnostics;
+use crate::testing;
+use crate::trace;
+
+/// The inside of a promise, during a visit.
+type Inside<'a, T, E, P, F> = Visit<'a, Shared<T, E, P, F>>;
+
+impl<T, E, P, F: Flavor> Core<T, E, P, F> {
+    #[inline(always)]
+    pub(crate) fn settle(&self, outcome: Result<T, E>, caller: Caller) -> bool {
+        self.settle_from(outcome, Past::UNKNOWN, caller)
+    }
+
+    /// The same with an error of which something more is known.
+    #[inline(always)]
+    pub(crate) fn settle_from(&self, outcome: Result<T, E>, past: Past, caller: Caller) -> bool {
+        if caller == Caller::Library {
+            return self.settle_fully(outcome, past, caller);
+        }
+        let resolved = outcome.is_ok();
+        let mut shared = self.0.visit();
+        if shared.settles_simply() {
+            match shared.kind() {
+                None => {
+                    shared.settle_simply(outcome, past);
+                    let origin = shared.origin;
+                    drop(shared);
+                    trace::settled(origin, resolved);
+                    return true;
+                }
+                Some(Kind::Waker) => {
+                    shared.settle_simply(outcome, past);
+                    let (waker, origin) = (shared.take_waker(), shared.origin);
+                    drop(shared);
+                    trace::settled(origin, resolved);
+                    if let Some(waker) = waker {
+                        self.wake(waker, caller);
+                    }
+                    return true;
+                }
+                Some(Kind::Observer) => {
+                    let observer = shared.settle_to_show(resolved, past);
+                    let origin = shared.origin;
+                    drop(shared);
+                    trace::settled(origin, resolved);
+                    self.show(observer, outcome, caller);
+                    return true;
+                }
+                Some(Kind::Continuation) => {
+                    let continuation = shared.settle_to_deliver(resolved, past);
+                    let origin = shared.origin;
+                    drop(shared);
+                    trace::settled(origin, resolved);
+                    match continuation {
+                        Some(continuation) if past.is_unknown() => self.hand(continuation, outcome, caller),
+                        Some(continuation) => self.hand_traced(continuation, outcome, past, caller),
+                        None => {}
+                    }
+                    return true;
+                }
+                Some(Kind::Many) => return self.settle_several(shared, outcome, past, caller),
+                Some(Kind::Canceler) => {}
+            }
+        }
+        drop(shared);
+        self.settle_fully(outcome, past, caller)
+    }
+
+    #[inline(never)]
+    fn wake(&self, waker: Waker, caller: Caller) {
+        match Frame::open(caller) {
+            Some(frame) => {
+                trampoline::guard(|| waker.wake());
+                frame.close();
+            }
+            None => self.postpone(Step::Wake(waker), None, caller),
+        }
+    }
+
+    #[inline(never)]
+    fn hand(&self, continuation: Entry<T, E, P, F>, outcome: Result<T, E>, caller: Caller) {
+        match Frame::open(caller) {
+            Some(frame) => {
+                trampoline::guard(|| continuation.deliver(outcome));
+                frame.close();
+            }
+            None => self.postpone(Step::Deliver(continuation), Some(outcome), caller),
+        }
+    }
+
+    #[cold]
+    fn hand_traced(&self, continuation: Entry<T, E, P, F>, outcome: Result<T, E>, past: Past, caller: Caller) {
+        self.perform_with(Step::DeliverTraced(continuation, past), Some(outcome), caller);
+    }
+
+    #[inline(never)]
+    fn settle_several(
+        &self,
+        mut shared: Inside<'_, T, E, P, F>,
+        outcome: Result<T, E>,
+        past: Past,
+        caller: Caller,
+    ) -> bool {
+        let (origin, resolved) = (shared.origin, outcome.is_ok());
+        if let Some(observers) = shared.settle_to_show_all(resolved, past) {
+            drop(shared);
+            trace::settled(origin, resolved);
+            let show = |this: &Self, outcome| {
+                for observer in observers {
+                    trampoline::guard(|| observer.look(&outcome));
+                }
+                this.give_back(outcome);
+            };
+            match Frame::open(caller) {
+                Some(frame) => {
+                    show(self, outcome);
+                    frame.close();
+                }
+                None => {
+                    let this = self.clone();
+                    trampoline::postpone(caller, Job::Call(Box::new(move || show(&this, outcome))));
+                }
+            }
+            return true;
+        }
+        match shared.settle_to_wake_all(outcome, past) {
+            Ok(wakers) => {
+                drop(shared);
+                trace::settled(origin, resolved);
+                let wake = || {
+                    for waker in wakers.filter_map(|consumer| consumer.entry.into_waker().ok()) {
+                        trampoline::guard(|| waker.wake());
+                    }
+                };
+                match Frame::open(caller) {
+                    Some(frame) => {
+                        wake();
+                        frame.close();
+                    }
+                    None => trampoline::postpone(caller, Job::Call(Box::new(wake))),
+                }
+                true
+            }
+            Err(outcome) => {
+                drop(shared);
+                self.settle_fully(outcome, past, caller)
+            }
+        }
+    }
+
+    #[inline(never)]
+    fn settle_fully(&self, outcome: Result<T, E>, past: Past, caller: Caller) -> bool {
+        let resolved = outcome.is_ok();
+        let mut loan = Some(outcome);
+        let (step, origin) =
+            self.with(|shared| (shared.settle(past, caller == Caller::Library, &mut loan), shared.origin));
+        if step.is_some() {
+            trace::settled(origin, resolved);
+        }
+        self.after_settle(step, loan, caller)
+    }
+
+    fn after_settle(&self, step: Option<Step<T, E, P, F>>, loan: Loan<T, E>, caller: Caller) -> bool {
+        match step {
+            Some(step) => {
+                self.perform_with(step, loan, caller);
+                true
+            }
+            None => {
+                trampoline::scrap(caller, loan);
+                false
+            }
+        }
+    }
+
+    pub(crate) fn break_with(&self, broken: Broken, caller: Caller) -> bool {
+        let kind = broken.kind();
+        let (step, origin) = self.with(|shared| (shared.break_with(broken, caller == Caller::Library), shared.origin));
+        self.after_break(step, kind, origin, caller)
+    }
+
+    fn after_break(
+        &self,
+        step: Option<Step<T, E, P, F>>,
+        kind: BrokenKind,
+        origin: &'static Location<'static>,
+        caller: Caller,
+    ) -> bool {
+        let Some(step) = step else { return false };
+        trace::broken(origin, kind);
+        self.perform(step, caller);
+        true
+    }
+
+    /// Rejects with one of the library's own ends.
+    pub(crate) fn break_by(&self, kind: BrokenKind, caller: Caller) -> bool {
+        let (step, origin) = self.with(|shared| (shared.break_by(kind, caller == Caller::Library), shared.origin));
+        self.after_break(step, kind, origin, caller)
+    }
+
+    /// Rejects because of a panic. One that comes too late to be the outcome is reported.
+    pub(crate) fn break_by_panic(&self, payload: diagnostics::Payload, caller: Caller) {
+        if self.break_with(Broken::panicked(diagnostics::message(&payload), self.origin()), caller) {
+            diagnostics::discard(payload);
+        } else {
+            diagnostics::report_panic(payload);
+        }
+    }
+
+    /// Settles with what a source delivered.
+    pub(crate) fn deliver(&self, delivery: Delivery<T, E>, caller: Caller) {
+        match delivery.unpack() {
+            Ok((outcome, past)) => {
+                self.settle_from(outcome, past, caller);
+            }
+            Err(broken) => {
+                self.break_with(broken, caller);
+            }
+        }
+    }
+
+    /// The same for a derived promise, whose one source has delivered and needs not be left, on behalf of its one producer.
+    #[inline]
+    pub(crate) fn finish(self, outcome: Result<T, E>) {
+        self.finish_from(outcome, Past::UNKNOWN);
+    }
+
+    #[inline(always)]
+    fn finish_from(self, outcome: Result<T, E>, past: Past) {
+        let Some(nest) = Nest::open() else { return self.finish_later(outcome, past) };
+        let resolved = outcome.is_ok();
+        let ((source, next, origin), rest) = self.0.end_with(|shared| {
+            let source = shared.forget_source();
+            let next = shared.hands_on_simply().then(|| shared.hand_on(resolved, past)).flatten();
+            let rest = next.is_none();
+            ((source, next, shared.origin), rest)
+        });
+        drop(source);
+        match (rest, next) {
+            (Some(ptr), _) => Core(ptr).finish_nested(outcome, past),
+            (None, Some(continuation)) => {
+                trace::settled(origin, resolved);
+                trampoline::guard(|| match past.is_unknown() {
+                    true => continuation.deliver(outcome),
+                    false => lend::hand(continuation, Delivery::of(outcome, past)),
+                });
+            }
+            (None, None) => {}
+        }
+        nest.close();
+    }
+
+    /// The same with a source that is forgotten already, for a promise that has another entry than one continuation, or more.
+    #[inline(never)]
+    fn finish_nested(self, outcome: Result<T, E>, past: Past) {
+        let mut shared = self.0.visit();
+        let (origin, resolved, wins) = (shared.origin, outcome.is_ok(), shared.is_pending());
+        if shared.settles_simply() && shared.kind() == Some(Kind::Observer) {
+            let observer = shared.settle_to_show(resolved, past);
+            shared.producers -= 1;
+            drop(shared);
+            trace::settled(origin, resolved);
+            return self.show_now(observer, outcome);
+        }
+        let mut loan = Some(outcome);
+        let step = shared.conclude(past, false, &mut loan);
+        drop(shared);
+        if wins {
+            trace::settled(origin, resolved);
+        }
+        if !step.is_rest() {
+            trampoline::guard(|| lend::proceed(&self.0, step, loan.take()));
+        }
+        if loan.is_some() {
+            trampoline::scrap(Caller::Library, loan);
+        }
+    }
+
+    /// The same in a place from which nothing may be run.
+    #[inline(never)]
+    fn finish_later(self, outcome: Result<T, E>, past: Past) {
+        let resolved = outcome.is_ok();
+        let mut loan = Some(outcome);
+        let ((source, settled), wanted) = self.0.end_with(|shared| {
+            let source = shared.forget_source();
+            let settled = shared.is_pending().then_some(shared.origin);
+            let wanted = !shared.conclude(past, true, &mut loan).is_rest();
+            ((source, settled), wanted)
+        });
+        if let Some(origin) = settled {
+            trace::settled(origin, resolved);
+        }
+        drop(source);
+        if loan.is_some() {
+            trampoline::scrap(Caller::Library, loan);
+        }
+        if let Some(ptr) = wanted {
+            trampoline::defer(Job::Work(ptr.into_work()));
+        }
+    }
+
+    /// The same with what a source may have delivered instead of a plain outcome.
+    #[inline(never)]
+    pub(crate) fn finish_rarely(self, delivery: Delivery<T, E>) {
+        match delivery.unpack() {
+            Ok((outcome, past)) => self.finish_from(outcome, past),
+            Err(broken) => {
+                self.break_with(broken, Caller::Library);
+                self.drop_producer();
+            }
+        }
+    }
+
+    pub(crate) fn notify(&self, report: P, caller: Caller) -> bool {
+        self.report(Event::Notify(report), caller)
+    }
+
+    pub(super) fn report(&self, event: Event<P, F>, caller: Caller) -> bool {
+        match self.with(|shared| shared.report(event, caller == Caller::Library)) {
+            Ok((step, replaced)) => {
+                if std::mem::needs_drop::<P>() && replaced.is_some() {
+                    trampoline::scrap(Caller::Quiet, replaced);
+                }
+                self.perform(step, caller);
+                true
+            }
+            Err(late) => {
+                trampoline::scrap(caller, late);
+                false
+            }
+        }
+    }
+
+    /// One more producer.
+    pub(crate) fn add_producer(&self) -> Self {
+        Core(self.0.clone_with(Shared::add_producer))
+    }
+
+    #[inline]
+    pub(super) fn drop_producer(mut self) {
+        if self.end_alone() {
+            return;
+        }
+        let ((), wanted) = self.0.end_with(|shared| ((), shared.drop_producer()));
+        if let Some(ptr) = wanted {
+            Core(ptr).abandon();
+        }
+    }
+
+    /// Ends the only reference, if that leaves no more to do than to drop the outcome.
+    #[inline]
+    pub(super) fn end_alone(&mut self) -> bool {
+        let Some(shared) = self.0.alone() else { return false };
+        if !shared.ends_simply() {
+            return false;
+        }
+        if shared.is_unseen() {
+            Self::end_unseen(shared);
+            return true;
+        }
+        match shared.take_outcome() {
+            Some(Ok(value)) => trampoline::scrap(Caller::Quiet, value),
+            Some(Err(error)) => trampoline::scrap(Caller::Quiet, error),
+            None => {}
+        }
+        true
+    }
+
+    /// The same of one that is rejected, if whoever took the error, if anybody did, was the only one to see it.
+    #[cold]
+    #[inline(never)]
+    fn end_unseen(shared: &mut Shared<T, E, P, F>) {
+        // The only reference counts as none.
+        (shared.rights, shared.producers) = (0, 0);
+        if let (Some(Err(error)), Some(loss)) = (shared.take_outcome(), shared.loss()) {
+            trampoline::scrap(Caller::Quiet, Lost { error, loss });
+        } else if let Some((loss, broken)) = shared.take_lost() {
+            trampoline::scrap(Caller::Quiet, Lost { error: broken, loss });
+        }
+    }
+
+    #[inline(never)]
+    fn abandon(&self) {
+        let mut loan = None;
+        let (step, abandoned) = self.with(|shared| {
+            let abandoned = shared.is_pending().then_some((shared.origin, shared.is_wanted()));
+            (shared.abandon(&mut loan), abandoned)
+        });
+        if let Some((origin, wanted)) = abandoned {
+            trace::broken(origin, BrokenKind::Abandoned);
+            // Nobody misses what nobody wanted.
+            if wanted {
+                testing::note_abandoned(&Broken::new(BrokenKind::Abandoned, origin));
+            }
+        }
+        self.perform_with(step, loan, Caller::Quiet);
+    }
+}
+
+/// The end of a producer.
+impl<T, E, P, F: Flavor> End for Core<T, E, P, F> {
+    #[inline]
+    fn end(self) {
+        self.drop_producer();
+    }
+}
