@@ -149,3 +149,34 @@ fn the_error_of_a_canceled_promise_waits_for_its_turn() {
     deferred.reject(Noted(1));
     DROPPED.with_borrow(|dropped| assert_eq!(*dropped, [1, 1, 99]));
 }
+
+/// G4, G6: two that wait, with wakers that settle the next promise at once, however deep that nests: all are woken, and find the outcome.
+#[test]
+fn several_wakers_that_settle_nest_to_any_depth() {
+    const DEPTH: u32 = 200;
+    struct Settles(Mutex<Option<Deferred<u32>>>);
+    impl Wake for Settles {
+        fn wake(self: Arc<Self>) {
+            let next = self.0.lock().unwrap().take();
+            next.map(|next| next.resolve(7));
+        }
+    }
+    let (head, mut tail) = Deferred::<u32>::new();
+    let (last, end) = CountingWaker::new();
+    let mut waiting = Vec::new();
+    for _ in 0..DEPTH {
+        let (next, promise) = Deferred::<u32>::new();
+        let waker = Waker::from(Arc::new(Settles(Mutex::new(Some(next)))));
+        let mut other = tail.clone();
+        assert!(poll(&mut tail, &waker).is_pending());
+        assert!(poll(&mut other, &end).is_pending());
+        waiting.extend([tail, other]);
+        tail = promise;
+    }
+    head.resolve(7);
+    assert_eq!(last.wakes(), DEPTH as usize);
+    for mut promise in waiting {
+        assert!(matches!(poll(&mut promise, &end), std::task::Poll::Ready(Ok(7))));
+    }
+    assert_eq!(tail.wait().unwrap(), 7);
+}

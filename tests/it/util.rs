@@ -146,9 +146,14 @@ pub(crate) fn watchdog<R: Send + 'static>(f: impl FnOnce() -> R + Send + 'static
     within(std::thread::Builder::new(), f)
 }
 
-/// The same on a thread with a stack of 2 MiB.
+/// The same on a thread with a stack of 2 MiB. What is lost there by the million is not told on standard error.
 pub(crate) fn small_stack<R: Send + 'static>(f: impl FnOnce() -> R + Send + 'static) -> R {
-    within(std::thread::Builder::new().stack_size(2 << 20), f)
+    within(std::thread::Builder::new().stack_size(2 << 20), || {
+        let watch = cfg!(debug_assertions).then(deferral::testing::watch);
+        let result = f();
+        watch.iter().for_each(|watch| drop(watch.take()));
+        result
+    })
 }
 
 fn within<R: Send + 'static>(thread: std::thread::Builder, f: impl FnOnce() -> R + Send + 'static) -> R {

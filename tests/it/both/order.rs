@@ -199,16 +199,46 @@ fn nest_inline(link: fn(Promise<u32>, Step)) {
 /// G4: what nests deeper than the limit is run by the outermost call, before that returns.
 #[test]
 fn deeper_settles_are_done_when_the_outermost_returns() {
+    done_when_the_outermost_returns(|promise, next, settled| {
+        promise.done(move |n| {
+            next.resolve(*n);
+            settled.add();
+        });
+    });
+}
+
+/// G4: the same with several callbacks each.
+#[test]
+fn deeper_settles_with_several_callbacks_are_done_when_the_outermost_returns() {
+    done_when_the_outermost_returns(|promise, next, settled| {
+        let second = settled.clone();
+        promise.done(|n| assert_eq!(*n, 3)).done(move |n| drop(next.resolve(*n))).always(move |outcome| {
+            assert!(outcome.is_ok());
+            second.add();
+        });
+    });
+}
+
+/// G4: the same with a continuation each.
+#[test]
+fn deeper_settles_by_continuations_are_done_when_the_outermost_returns() {
+    done_when_the_outermost_returns(|promise, next, settled| {
+        promise.then(move |n| {
+            next.resolve(n);
+            settled.add();
+            Ok(n)
+        });
+    });
+}
+
+/// Has many promises settle each the next, as `link` says.
+fn done_when_the_outermost_returns(link: fn(Promise<u32>, Deferred<u32>, Count)) {
     const DEPTH: usize = 200;
     let count = Count::new();
     let (head, mut tail) = Deferred::<u32>::new();
     for _ in 0..DEPTH {
         let (next, promise) = Deferred::<u32>::new();
-        let settled = count.clone();
-        tail.done(move |n| {
-            next.resolve(*n);
-            settled.add();
-        });
+        link(tail, next, count.clone());
         tail = promise;
     }
     head.resolve(3);
