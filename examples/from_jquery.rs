@@ -5,9 +5,9 @@
 //!
 //! ```text
 //! cargo run --release --example from_jquery -- README.md CHANGELOG.md
-//! npm install --prefix /tmp/jquery jquery
-//! sed '1,/^\/\*/d; /^\*\//,$d' examples/from_jquery.rs >/tmp/jquery/original.mjs
-//! node /tmp/jquery/original.mjs README.md CHANGELOG.md                     # the same output
+//! npm install --prefix target/jquery jquery
+//! sed '1,/^\/\*/d; /^\*\//,$d' examples/from_jquery.rs >target/jquery/original.mjs
+//! node target/jquery/original.mjs README.md CHANGELOG.md                     # the same output
 //! ```
 //!
 //! The exit code is 0 when all went well, and 2 when the arguments or a file are at fault.

@@ -161,8 +161,11 @@ impl Watch {
     /// ```
     pub fn take(&self) -> Vec<String> {
         let Notes { mut lost, abandoned } = mem::take(&mut *self.notes.borrow_mut());
-        // Where an error of any type contains the sentence, it was made of that very end.
-        lost.retain(|line| !abandoned.iter().any(|sentence| line.contains(sentence)));
+        // Where an error of any type contains the sentence, it was made of that very end. Many promises may be made on one line.
+        let mut sentences: Vec<&str> = abandoned.iter().map(String::as_str).collect();
+        sentences.sort_unstable();
+        sentences.dedup();
+        lost.retain(|line| !sentences.iter().any(|sentence| line.contains(sentence)));
         lost.extend(abandoned);
         lost
     }

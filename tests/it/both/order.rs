@@ -212,7 +212,10 @@ fn deeper_settles_are_done_when_the_outermost_returns() {
 fn deeper_settles_with_several_callbacks_are_done_when_the_outermost_returns() {
     done_when_the_outermost_returns(|promise, next, settled| {
         let second = settled.clone();
-        promise.done(|n| assert_eq!(*n, 3)).done(move |n| drop(next.resolve(*n))).always(move |outcome| {
+        let resolve = move |n: &u32| {
+            next.resolve(*n);
+        };
+        promise.done(|n| assert_eq!(*n, 3)).done(resolve).always(move |outcome| {
             assert!(outcome.is_ok());
             second.add();
         });
