@@ -18,8 +18,8 @@ use crate::list::Key;
 
 /// The two ends' way to what they share.
 ///
-/// Cloning it counts neither as a producer nor as a promise: who keeps a clone for long says so by
-/// [`add_producer`](Core::add_producer) or [`add_right`](Core::add_right).
+/// Cloning it counts neither as a producer nor as a promise: [`add_producer`](Core::add_producer) and
+/// [`add_right`](Core::add_right) make one that does.
 pub(crate) struct Core<T: 'static, E: 'static, P: 'static, F: Flavor>(pub(super) Ptr<Shared<T, E, P, F>>);
 
 impl<T, E, P, F: Flavor> Clone for Core<T, E, P, F> {

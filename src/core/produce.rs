@@ -241,7 +241,7 @@ impl<T, E, P, F: Flavor> Core<T, E, P, F> {
 
     #[inline(always)]
     fn finish_from(self, outcome: Result<T, E>, past: Past) {
-        let Some(nest) = Nest::open() else { return self.finish_later(outcome, past) };
+        let Some(_nest) = Nest::open() else { return self.finish_later(outcome, past) };
         let resolved = outcome.is_ok();
         let ((source, next, origin), rest) = self.0.end_with(|shared| {
             let source = shared.forget_source();
@@ -261,7 +261,6 @@ impl<T, E, P, F: Flavor> Core<T, E, P, F> {
             }
             (None, None) => {}
         }
-        nest.close();
     }
 
     /// The same with a source that is forgotten already, for a promise that has another entry than one continuation, or more.

@@ -318,7 +318,8 @@ impl Frame {
 /// How many frames and links there may be before links are deferred. It leaves room for frames of drops.
 const LINKS: u32 = 12;
 
-/// A place on the stack, inside the frame at work, for what the library settles just before that frame would look into its queue.
+/// A place on the stack, inside the frame at work, for what the library settles just before that frame would look into its queue. It
+/// closes where it is dropped.
 #[must_use]
 pub(crate) struct Nest(());
 
@@ -334,8 +335,10 @@ impl Nest {
             Some(Nest(()))
         })
     }
+}
 
-    pub(crate) fn close(self) {
+impl Drop for Nest {
+    fn drop(&mut self) {
         TRAMPOLINE.with(|t| t.depth.set(t.depth.get() - 1));
     }
 }

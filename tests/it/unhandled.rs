@@ -5,7 +5,7 @@ use std::panic::Location;
 use std::process::Command;
 use std::sync::{Arc, Mutex};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use deferral::unhandled::{Hook, Unhandled, Work, set_unhandled_hook};
 use deferral::{Broken, Deferred, EventLoop, Promise, local, testing, when};
@@ -175,7 +175,11 @@ fn panics_and_slow_work_go_to_the_hook() {
         let event_loop = EventLoop::new();
         event_loop.warn_slower_than(Duration::ZERO);
         let scheduled = line!() + 1;
-        event_loop.call_soon(|| thread::sleep(Duration::from_millis(1)));
+        event_loop.call_soon(|| {
+            let begin = Instant::now();
+            // Until the clock has moved on: that is more than no time.
+            while begin.elapsed().is_zero() {}
+        });
         event_loop.run_until_idle();
         let (deferred, promise) = Deferred::<u32>::new();
         promise.always(|_| panic!("in a drop"));
