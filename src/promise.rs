@@ -444,16 +444,8 @@ impl<T, E, P, F: Flavor> Future for Promise<T, E, P, F> {
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<T, E>> {
         let this = self.get_mut();
         this.assert_unspent();
-        if let Some(outcome) = this.end.core.take_alone() {
-            this.end.parked = Key::SPENT;
-            return Poll::Ready(outcome);
-        }
         let Consumer { core, parked } = &mut *this.end;
-        let poll = core.poll(parked, cx);
-        if poll.is_ready() {
-            *parked = Key::SPENT;
-        }
-        poll.map(|taken| taken.unwrap_or_else(|lost| lost.raise()))
+        core.poll(parked, cx)
     }
 }
 

@@ -1,9 +1,9 @@
 //! What consumers do: take, wait, look, give up.
 
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 
 use super::flavor::Flavor;
-use super::handle::Core;
+use super::handle::{Core, Inside};
 use super::lend::{self, panicked};
 use super::state::{Delivery, Entry, Loan, Shared};
 use super::trampoline::{self, Caller};
@@ -106,46 +106,72 @@ impl<T, E, P, F: Flavor> Core<T, E, P, F> {
         }
     }
 
-    /// Polls on behalf of one promise, which is parked under `key`. When it is ready, the right is used up.
+    /// Polls on behalf of one promise, which is parked under `key`. When it is ready, the right is used up, and the key is spent.
+    ///
+    /// # Panics
+    ///
+    /// As [`Lost::raise`].
     #[inline]
-    pub(crate) fn poll(&self, key: &mut Key, cx: &mut Context<'_>) -> Poll<Result<Result<T, E>, Lost>> {
-        if *key == Key::DANGLING && !self.is_settled() {
-            let waker = cx.waker().clone();
-            let mut shared = self.0.visit();
-            let parked = if shared.parks_simply() {
-                shared.park_simply(waker);
-                *key = Key::FIRST;
-                Ok(None)
-            } else {
-                shared.park(key, waker)
-            };
-            let origin = shared.origin;
-            drop(shared);
-            // What comes back is dropped here: the waker, if the outcome has come meanwhile.
-            if parked.is_ok() {
-                awaited::note(self.address(), origin);
-                return Poll::Pending;
+    pub(crate) fn poll(&mut self, key: &mut Key, cx: &mut Context<'_>) -> Poll<Result<T, E>> {
+        match self.take_alone() {
+            Some(outcome) => {
+                *key = Key::SPENT;
+                Poll::Ready(outcome)
             }
+            None => self.poll_shared(key, cx.waker()),
         }
-        self.poll_fully(key, cx)
+    }
+
+    /// The same where others have references, too.
+    #[inline(never)]
+    fn poll_shared(&self, key: &mut Key, waker: &Waker) -> Poll<Result<T, E>> {
+        if *key != Key::DANGLING || self.is_settled() {
+            return self.poll_fully(key, waker);
+        }
+        let waker = waker.clone();
+        let mut shared = self.0.visit();
+        if !shared.parks_simply() {
+            return self.park_among(shared, key, waker);
+        }
+        shared.park_simply(waker);
+        let origin = shared.origin;
+        drop(shared);
+        *key = Key::FIRST;
+        awaited::note(self.address(), origin);
+        Poll::Pending
     }
 
     #[inline(never)]
-    fn poll_fully(&self, key: &mut Key, cx: &mut Context<'_>) -> Poll<Result<Result<T, E>, Lost>> {
+    fn park_among(&self, mut shared: Inside<'_, T, E, P, F>, key: &mut Key, waker: Waker) -> Poll<Result<T, E>> {
+        let (parked, origin) = (shared.park(key, waker), shared.origin);
+        drop(shared);
+        match parked {
+            Ok(_replaced) => {
+                awaited::note(self.address(), origin);
+                Poll::Pending
+            }
+            // The outcome has come meanwhile.
+            Err(waker) => self.poll_fully(key, &waker),
+        }
+    }
+
+    #[inline(never)]
+    fn poll_fully(&self, key: &mut Key, waker: &Waker) -> Poll<Result<T, E>> {
         loop {
             if let Some(taken) = self.take() {
-                return Poll::Ready(taken);
+                *key = Key::SPENT;
+                return Poll::Ready(taken.unwrap_or_else(|lost| lost.raise()));
             }
             if *key != Key::DANGLING {
-                let parked = self.with(|shared| shared.is_parked(*key, cx.waker()).then_some(shared.origin));
+                let parked = self.with(|shared| shared.is_parked(*key, waker).then_some(shared.origin));
                 if let Some(origin) = parked {
                     awaited::note(self.address(), origin);
                     return Poll::Pending;
                 }
             }
-            let waker = cx.waker().clone();
+            let clone = waker.clone();
             // Out of the visit comes what is dropped here: the waker that was replaced, or the new one if the outcome has come.
-            let parked = self.with(|shared| shared.park(key, waker).map(|replaced| (replaced, shared.origin)));
+            let parked = self.with(|shared| shared.park(key, clone).map(|replaced| (replaced, shared.origin)));
             if let Ok((_replaced, origin)) = parked {
                 awaited::note(self.address(), origin);
                 return Poll::Pending;
@@ -176,22 +202,28 @@ impl<T, E, P, F: Flavor> Core<T, E, P, F> {
     }
 
     /// One promise less, without taking the outcome.
-    #[inline]
-    pub(crate) fn release(mut self, key: Key) {
+    #[inline(never)]
+    pub(crate) fn release(self, key: Key) {
+        let ((), wanted) = self.0.end_with(|shared| {
+            let simply = key == Key::DANGLING && shared.releases_simply();
+            shared.rights -= u32::from(simply);
+            ((), !simply)
+        });
+        if let Some(ptr) = wanted {
+            Core(ptr).release_rarely(key);
+        }
+    }
+
+    #[inline(never)]
+    fn release_rarely(self, key: Key) {
         if key != Key::DANGLING {
             awaited::forget(self.address());
         }
-        if self.end_alone() {
-            return;
+        let Some(this) = self.end_alone() else { return };
+        if key != Key::DANGLING {
+            return this.release_fully(key, false);
         }
-        let (told, wanted) = self.0.end_with(|shared| {
-            if key != Key::DANGLING {
-                return (None, true);
-            }
-            if shared.releases_simply() {
-                shared.rights -= 1;
-                return (None, false);
-            }
+        let (told, wanted) = this.0.end_with(|shared| {
             let told = shared.release_and_disclaim();
             let wanted = told.is_none();
             (told, wanted)

@@ -9,7 +9,7 @@ use super::flavor::{Accepts, Flavor};
 use super::home::Home;
 use super::lend::{self, unfollow};
 use super::progress::Event;
-use super::raw::{Node, Ptr, Source};
+use super::raw::{Node, Ptr, Source, Visit};
 use super::state::{Entry, Loan, Shared, State, Step};
 use super::trampoline::{self, Caller, Frame, Job};
 use crate::Progress;
@@ -21,6 +21,9 @@ use crate::list::Key;
 /// Cloning it counts neither as a producer nor as a promise: [`add_producer`](Core::add_producer) and
 /// [`add_right`](Core::add_right) make one that does.
 pub(crate) struct Core<T: 'static, E: 'static, P: 'static, F: Flavor>(pub(super) Ptr<Shared<T, E, P, F>>);
+
+/// The inside of a promise, during a visit.
+pub(super) type Inside<'a, T, E, P, F> = Visit<'a, Shared<T, E, P, F>>;
 
 impl<T, E, P, F: Flavor> Clone for Core<T, E, P, F> {
     #[inline]

@@ -283,6 +283,11 @@ impl<T: 'static, E: 'static, P: 'static, F: Flavor> Machine for Shared<T, E, P, 
     type Flavor = F;
 
     #[inline]
+    fn is_void(&self) -> bool {
+        self.entry.is_none() && matches!(self.slot, Slot::Empty)
+    }
+
+    #[inline]
     fn is_settled(&self) -> bool {
         !self.is_pending()
     }

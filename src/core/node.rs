@@ -21,6 +21,12 @@ pub trait Machine: Sized + 'static {
         false
     }
 
+    /// Whether dropping it does nothing.
+    #[inline]
+    fn is_void(&self) -> bool {
+        false
+    }
+
     /// Does what a lender has to do (see [`core`](super)), until nothing is left, or nothing but what runs at home.
     fn run(this: &Ptr<Self>) {
         let _ = this;

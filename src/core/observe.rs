@@ -21,11 +21,11 @@ impl<T, E, P, F: Flavor> Core<T, E, P, F> {
             if shared.registers_simply() {
                 return shared.register_simply(entry);
             }
-            let Some(entry) = shared.register_among(entry) else { return };
             if let Some(outcome) = shared.lend_simply() {
                 drop(shared);
                 return self.show(Some(entry), outcome, Caller::User);
             }
+            let Some(entry) = shared.register_among(entry) else { return };
             drop(shared);
             return self.observe_fully(entry);
         }
@@ -52,7 +52,7 @@ impl<T, E, P, F: Flavor> Core<T, E, P, F> {
     }
 
     /// The same in a frame that is open.
-    #[inline]
+    #[inline(always)]
     pub(super) fn show_now(&self, observer: Option<Entry<T, E, P, F>>, outcome: Result<T, E>) {
         if let Some(observer) = observer {
             trampoline::guard(|| observer.look(&outcome));
@@ -61,15 +61,21 @@ impl<T, E, P, F: Flavor> Core<T, E, P, F> {
     }
 
     /// Ends the loan to observers, in their frame.
-    #[inline]
+    // Inlined, so that the outcome goes straight to its place.
+    #[inline(always)]
     pub(super) fn give_back(&self, outcome: Result<T, E>) {
         let mut shared = self.0.visit();
         if shared.gives_back_simply() {
             return shared.give_back_simply(outcome);
         }
-        let mut loan = Some(outcome);
-        let step = shared.resume(&mut loan);
         drop(shared);
+        self.give_back_fully(outcome);
+    }
+
+    #[inline(never)]
+    fn give_back_fully(&self, outcome: Result<T, E>) {
+        let mut loan = Some(outcome);
+        let step = self.with(|shared| shared.resume(&mut loan));
         trampoline::guard(|| lend::proceed(&self.0, step, loan));
     }
 

@@ -1,23 +1,19 @@
 //! What producers do: settle, reject, notify, end.
 
 use std::panic::Location;
-use std::task::Waker;
 
 use super::flavor::Flavor;
-use super::handle::Core;
+use super::handle::{Core, Inside};
 use super::lend;
 use super::past::{Lost, Past};
 use super::progress::Event;
-use super::raw::{End, Kind, Visit};
+use super::raw::{End, Kind};
 use super::state::{Delivery, Entry, Loan, Shared, Step};
 use super::trampoline::{self, Caller, Frame, Job, Nest};
 use crate::broken::{Broken, BrokenKind};
 use crate::diagnostics;
 use crate::testing;
 use crate::trace;
-
-/// The inside of a promise, during a visit.
-type Inside<'a, T, E, P, F> = Visit<'a, Shared<T, E, P, F>>;
 
 impl<T, E, P, F: Flavor> Core<T, E, P, F> {
     #[inline(always)]
@@ -36,19 +32,19 @@ impl<T, E, P, F: Flavor> Core<T, E, P, F> {
         if shared.settles_simply() {
             match shared.kind() {
                 None => {
-                    shared.settle_simply(outcome, past);
+                    shared.settle_simply(resolved, outcome, past);
                     let origin = shared.origin;
                     drop(shared);
                     trace::settled(origin, resolved);
                     return true;
                 }
                 Some(Kind::Waker) => {
-                    shared.settle_simply(outcome, past);
+                    shared.settle_simply(resolved, outcome, past);
                     let (waker, origin) = (shared.take_waker(), shared.origin);
                     drop(shared);
                     trace::settled(origin, resolved);
                     if let Some(waker) = waker {
-                        self.wake(waker, caller);
+                        trampoline::wake(caller, waker);
                     }
                     return true;
                 }
@@ -78,17 +74,6 @@ impl<T, E, P, F: Flavor> Core<T, E, P, F> {
         }
         drop(shared);
         self.settle_fully(outcome, past, caller)
-    }
-
-    #[inline(never)]
-    fn wake(&self, waker: Waker, caller: Caller) {
-        match Frame::open(caller) {
-            Some(frame) => {
-                trampoline::guard(|| waker.wake());
-                frame.close();
-            }
-            None => self.postpone(Step::Wake(waker), None, caller),
-        }
     }
 
     #[inline(never)]
@@ -350,33 +335,40 @@ impl<T, E, P, F: Flavor> Core<T, E, P, F> {
     }
 
     #[inline]
-    pub(super) fn drop_producer(mut self) {
-        if self.end_alone() {
-            return;
-        }
+    pub(super) fn drop_producer(self) {
         let ((), wanted) = self.0.end_with(|shared| ((), shared.drop_producer()));
         if let Some(ptr) = wanted {
-            Core(ptr).abandon();
+            Core(ptr).end_production();
         }
     }
 
-    /// Ends the only reference, if that leaves no more to do than to drop the outcome.
-    #[inline]
-    pub(super) fn end_alone(&mut self) -> bool {
-        let Some(shared) = self.0.alone() else { return false };
-        if !shared.ends_simply() {
-            return false;
+    /// The last producer has ended, and leaves something to do.
+    #[inline(never)]
+    fn end_production(self) {
+        if let Some(this) = self.end_alone() {
+            this.abandon();
         }
-        if shared.is_unseen() {
-            Self::end_unseen(shared);
-            return true;
-        }
-        match shared.take_outcome() {
-            Some(Ok(value)) => trampoline::scrap(Caller::Quiet, value),
-            Some(Err(error)) => trampoline::scrap(Caller::Quiet, error),
-            None => {}
-        }
-        true
+    }
+
+    /// Ends this reference, if it is the only one, and that leaves no more to do than to drop the outcome.
+    #[inline(always)]
+    pub(super) fn end_alone(self) -> Option<Self> {
+        let shared = self.0.end_alone_with(|shared| {
+            if !shared.ends_simply() {
+                return false;
+            }
+            if shared.is_unseen() {
+                Self::end_unseen(shared);
+                return true;
+            }
+            match shared.take_outcome() {
+                Some(Ok(value)) => trampoline::scrap(Caller::Quiet, value),
+                Some(Err(error)) => trampoline::scrap(Caller::Quiet, error),
+                None => {}
+            }
+            true
+        });
+        shared.map(Core)
     }
 
     /// The same of one that is rejected, if whoever took the error, if anybody did, was the only one to see it.

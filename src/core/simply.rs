@@ -29,8 +29,8 @@ impl<T: 'static, E: 'static, P: 'static, F: Flavor> Shared<T, E, P, F> {
 
     /// Settles, and leaves the outcome for whoever comes.
     #[inline]
-    pub(super) fn settle_simply(&mut self, outcome: Result<T, E>, past: Past) {
-        self.enter(outcome.is_ok(), past);
+    pub(super) fn settle_simply(&mut self, resolved: bool, outcome: Result<T, E>, past: Past) {
+        self.enter(resolved, past);
         raw::put_present(&mut self.slot, outcome);
     }
 
@@ -94,7 +94,7 @@ impl<T: 'static, E: 'static, P: 'static, F: Flavor> Shared<T, E, P, F> {
         match self.many_mut() {
             Some(extra) if extra.has_wakers_only() => {
                 let wakers = extra.consumers.take();
-                self.settle_simply(outcome, past);
+                self.settle_simply(outcome.is_ok(), outcome, past);
                 Ok(wakers)
             }
             _ => Err(outcome),

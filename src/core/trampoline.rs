@@ -21,6 +21,7 @@ use std::collections::VecDeque;
 use std::mem::{self, ManuallyDrop};
 use std::panic::resume_unwind;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::task::Waker;
 
 use super::raw::Work;
 use super::sync::per_thread;
@@ -141,6 +142,31 @@ impl Trampoline {
     }
 
     #[inline]
+    fn open(&self, caller: Caller) -> Option<Frame> {
+        let call = caller == Caller::User;
+        let full = if call { self.calls.get() >= CALLS } else { self.depth.get() >= FRAMES };
+        if full {
+            return None;
+        }
+        self.depth.set(self.depth.get() + 1);
+        self.calls.set(self.calls.get() + u32::from(call));
+        let suspends = self.waiting.get();
+        if suspends {
+            self.suspend();
+        }
+        Some(Frame { caller, suspends })
+    }
+
+    #[inline]
+    fn close(&self, frame: Frame) {
+        if self.used.get() {
+            frame.close_used();
+        } else {
+            self.leave(frame.caller);
+        }
+    }
+
+    #[inline]
     fn leave(&self, caller: Caller) {
         self.depth.set(self.depth.get() - 1);
         self.calls.set(self.calls.get() - u32::from(caller == Caller::User));
@@ -241,6 +267,23 @@ pub(crate) fn scrap<X: 'static>(caller: Caller, foreign: X) {
     }
 }
 
+/// Wakes a task.
+///
+/// # Panics
+///
+/// As [`Frame::close`].
+// Not inlined: see `Frame::open`. It is the same for all promises.
+#[inline(never)]
+pub(crate) fn wake(caller: Caller, waker: Waker) {
+    TRAMPOLINE.with(|t| match t.open(caller) {
+        Some(frame) => {
+            guard(|| waker.wake());
+            t.close(frame);
+        }
+        None => postpone(caller, Job::Call(Box::new(|| waker.wake()))),
+    });
+}
+
 /// Leaves what found no frame to another one: a drop is done before the call in which it happened returns, a call waits for the end
 /// of the outermost one.
 #[cold]
@@ -260,20 +303,7 @@ impl Frame {
     /// Opens a frame, unless too many are open.
     // Not inlined: where the thread-local is defined it is a plain address, elsewhere a call.
     pub(crate) fn open(caller: Caller) -> Option<Frame> {
-        TRAMPOLINE.with(|t| {
-            let call = caller == Caller::User;
-            let full = if call { t.calls.get() >= CALLS } else { t.depth.get() >= FRAMES };
-            if full {
-                return None;
-            }
-            t.depth.set(t.depth.get() + 1);
-            t.calls.set(t.calls.get() + u32::from(call));
-            let suspends = t.waiting.get();
-            if suspends {
-                t.suspend();
-            }
-            Some(Frame { caller, suspends })
-        })
+        TRAMPOLINE.with(|t| t.open(caller))
     }
 
     /// Runs what was deferred to the frame, and closes it.
@@ -282,16 +312,7 @@ impl Frame {
     ///
     /// Resumes the first panic of a callback, if this was the outermost frame and user code asked for it.
     pub(crate) fn close(self) {
-        let used = TRAMPOLINE.with(|t| {
-            let used = t.used.get();
-            if !used {
-                t.leave(self.caller);
-            }
-            used
-        });
-        if used {
-            self.close_used();
-        }
+        TRAMPOLINE.with(|t| t.close(self));
     }
 
     #[cold]

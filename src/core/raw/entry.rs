@@ -21,6 +21,30 @@ pub(in crate::core) fn take_present<T, E, F: Flavor>(slot: &mut Slot<T, E, F>) -
     }
 }
 
+/// Reads what is small word by word, as it was written perhaps a moment ago: a processor makes a wider load wait until those stores are
+/// through.
+///
+/// # Safety
+///
+/// As [`ptr::read`].
+#[inline]
+unsafe fn read_in_words<X>(place: *const X) -> X {
+    type Word = MaybeUninit<usize>;
+    let words = mem::size_of::<X>() / mem::size_of::<Word>();
+    let whole = mem::size_of::<X>() % mem::size_of::<Word>() == 0 && mem::align_of::<X>() >= mem::align_of::<Word>();
+    if !whole || words > 4 {
+        // SAFETY: by the contract.
+        return unsafe { place.read() };
+    }
+    let mut copy = MaybeUninit::<X>::uninit();
+    for n in 0..words {
+        // SAFETY: the words of both are inside, and aligned. Volatile, so that two of them do not become one load.
+        unsafe { copy.as_mut_ptr().cast::<Word>().add(n).write(place.cast::<Word>().add(n).read_volatile()) };
+    }
+    // SAFETY: all of it was copied.
+    unsafe { copy.assume_init() }
+}
+
 /// Takes out an entry, word by word.
 #[inline]
 pub(in crate::core) fn take_entry<T, E, X, F: Flavor>(
@@ -60,8 +84,10 @@ pub(in crate::core) fn put_entry<T, E, X, F: Flavor>(place: &mut Option<Entry<T,
 #[inline]
 pub(in crate::core) fn put_present<T, E, F: Flavor>(slot: &mut Slot<T, E, F>, outcome: Result<T, E>) {
     debug_assert!(matches!(slot, Slot::Empty));
-    // SAFETY: it is valid for writes. That nothing is dropped could at most leak, and an empty slot has nothing to drop.
-    unsafe { ptr::write(slot, Slot::Present(outcome)) }
+    let outcome = ManuallyDrop::new(outcome);
+    // SAFETY: it is valid for writes. That nothing is dropped could at most leak, and an empty slot has nothing to drop. The outcome is
+    // read once.
+    unsafe { ptr::write(slot, Slot::Present(read_in_words(&*outcome))) }
 }
 
 /// Two words of anything: a value, or a box of one.

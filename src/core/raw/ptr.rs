@@ -174,7 +174,7 @@ impl<X: Machine> Ptr<X> {
     }
 
     /// Goes inside for as long as `f` runs, and ends this reference, unless `f` says that it is still wanted.
-    #[inline]
+    #[inline(always)]
     pub(in crate::core) fn end_with<R>(self, f: impl FnOnce(&mut X) -> (R, bool)) -> (R, Option<Self>) {
         let this = ManuallyDrop::new(self);
         let mut visit = this.visit();
@@ -225,6 +225,18 @@ impl<X: Machine> Ptr<X> {
         Some(self.inner().body.with_mut(|body| unsafe { &mut *body }))
     }
 
+    /// Ends this reference, if it is the only one and `f`, which may run what is foreign, says that it may. Otherwise it comes back.
+    #[inline(always)]
+    pub(in crate::core) fn end_alone_with(self, f: impl FnOnce(&mut X) -> bool) -> Option<Self> {
+        let mut this = ManuallyDrop::new(self);
+        if !this.alone().is_some_and(f) {
+            return Some(ManuallyDrop::into_inner(this));
+        }
+        // SAFETY: it was the last reference, and is not dropped.
+        unsafe { free(this.inner) };
+        None
+    }
+
     /// What tells one machine from all others that live.
     #[inline]
     pub(crate) fn address(&self) -> *const () {
@@ -246,9 +258,25 @@ impl<X: Machine> Ptr<X> {
 /// # Safety
 ///
 /// The caller's reference was the last one, and is not used any more.
+#[inline]
 unsafe fn free<X: Machine>(inner: NonNull<Inner<X>>) {
     // SAFETY: it is there for another moment. The model checker is told that all visits must have ended before.
-    unsafe { inner.as_ref() }.body.with_mut(|_| ());
+    let void = unsafe { inner.as_ref() }.body.with_mut(|body| unsafe { (*body).is_void() });
+    // The model checker's cell has something to drop in any case.
+    if void && !cfg!(loom) {
+        // SAFETY: it came out of a box, nobody knows it any more, and its drop would do nothing.
+        drop(unsafe { Box::from_raw(inner.cast::<ManuallyDrop<Inner<X>>>().as_ptr()) });
+    } else {
+        // SAFETY: by the contract.
+        unsafe { free_full(inner) };
+    }
+}
+
+/// # Safety
+///
+/// As [`free`].
+#[inline(never)]
+unsafe fn free_full<X: Machine>(inner: NonNull<Inner<X>>) {
     // SAFETY: it came out of a box, and nobody knows it any more.
     drop(unsafe { Box::from_raw(inner.as_ptr()) });
 }

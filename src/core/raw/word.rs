@@ -92,9 +92,11 @@ impl<N: Number> Word<N> {
     /// Counts one reference less. `true` if it was the last.
     #[inline]
     pub(super) fn subtract(&self) -> bool {
-        if self.is_one() {
-            return true;
-        }
+        self.is_one() || self.subtract_shared()
+    }
+
+    #[inline(never)]
+    fn subtract_shared(&self) -> bool {
         let mut held = self.lock();
         let last = self.subtract_inside(&mut held);
         if !last {
