@@ -25,8 +25,6 @@ macro_rules! both {
         mod drops;
         #[path = "both/map.rs"]
         mod map;
-        #[path = "both/nest.rs"]
-        mod nest;
         #[path = "both/order.rs"]
         mod order;
         #[path = "both/panics.rs"]
@@ -41,8 +39,6 @@ macro_rules! both {
         mod settle;
         #[path = "both/settled.rs"]
         mod settled;
-        #[path = "both/stack.rs"]
-        mod stack;
         #[path = "both/unhandled.rs"]
         mod unhandled;
         #[path = "both/when.rs"]
@@ -64,7 +60,6 @@ mod host_wake;
 mod inference;
 mod into_local;
 mod local;
-mod memory;
 mod misuse;
 mod one_entry;
 mod regressions;

@@ -1,0 +1,5 @@
+//! The tests of `both/`, with the local flavor.
+
+pub(crate) use deferral::local::{Deferred, Promise};
+
+both!();
