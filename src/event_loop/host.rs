@@ -103,6 +103,7 @@ impl Run {
 impl Drop for Ends {
     fn drop(&mut self) {
         if let Some(local) = self.0.take() {
+            local.trim();
             local.inform();
         }
     }

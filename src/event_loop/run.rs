@@ -236,7 +236,7 @@ impl Local {
     }
 
     /// Runs as much as is ready now.
-    #[inline]
+    #[inline(always)]
     fn run_ready(&self) {
         let count = self.ready.borrow().len();
         for _ in 0..count {

@@ -11,6 +11,9 @@ use crate::list::Key;
 /// No slot: the end of the chain of free ones.
 const NONE: u32 = u32::MAX;
 
+/// How many slots more it makes room for at least.
+const LEAST: usize = 32;
+
 /// How many slots an empty slab keeps for the next entries.
 const KEPT: usize = 1024;
 
@@ -52,6 +55,10 @@ impl<V> Slab<V> {
             None => {
                 let index = u32::try_from(self.slots.len()).ok().filter(|index| *index != NONE);
                 let index = index.expect("more than four billion tasks or calls on one loop");
+                if self.slots.len() == self.slots.capacity() {
+                    // Not by doubling: what many tasks take counts, and big blocks grow in their place.
+                    self.slots.reserve_exact((self.slots.len() / 8).max(LEAST));
+                }
                 self.slots.push(Slot::Taken(number, value));
                 Key::new(index, number)
             }
