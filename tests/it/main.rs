@@ -25,6 +25,8 @@ macro_rules! both {
         mod drops;
         #[path = "both/map.rs"]
         mod map;
+        #[path = "both/model.rs"]
+        mod model;
         #[path = "both/order.rs"]
         mod order;
         #[path = "both/panics.rs"]
