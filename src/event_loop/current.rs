@@ -48,7 +48,7 @@ pub(super) fn is_here(remote: &Remote) -> bool {
 /// Gives a task that was woken to its loop, if that runs on this thread, or back. Returns a loop that sleeps: it is to be roused.
 pub(super) fn push_ready(runnable: Runnable) -> Result<Option<Rc<Local>>, Runnable> {
     with(|place| match &place.running {
-        Some(local) if ptr::eq(&**local.remote(), &**runnable.metadata()) => {
+        Some(local) if ptr::eq(&**local.remote(), &*runnable.metadata().remote) => {
             local.push_ready(Entry::Task(runnable));
             Ok(local.sleep.is_asleep().then(|| Rc::clone(local)))
         }

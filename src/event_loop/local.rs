@@ -252,7 +252,7 @@ impl Local {
             *ready = VecDeque::new();
         }
         let mut incoming = self.incoming.borrow_mut();
-        if incoming.capacity() > KEPT {
+        if incoming.is_empty() && incoming.capacity() > KEPT {
             *incoming = VecDeque::new();
         }
     }

@@ -144,7 +144,7 @@ impl Local {
             let number = key.number();
             let status = match task.future {
                 None => Status::Running,
-                Some(_) if task.wait.waker == Mark::NONE || queued.contains(&task.wait.waker) => Status::Queued,
+                Some(_) if queued.contains(&number) => Status::Queued,
                 Some(_) => Status::Waiting,
             };
             let owes = task.future.as_ref().and_then(|future| future.as_ref().owes());
@@ -170,14 +170,14 @@ impl Local {
         calls.into_iter().map(survey).collect()
     }
 
-    /// The tasks that were polled, and wait for their turn.
-    fn queued(&self) -> HashSet<Mark> {
-        let mark = |entry: &Entry| match entry {
-            Entry::Task(runnable) => Some(Mark::of(runnable.waker().data())),
+    /// The numbers of the tasks that wait for their turn.
+    fn queued(&self) -> HashSet<u32> {
+        let number = |entry: &Entry| match entry {
+            Entry::Task(runnable) => Some(runnable.metadata().number),
             Entry::Call(_) => None,
         };
-        let mut queued: HashSet<Mark> = self.ready.borrow().iter().filter_map(mark).collect();
-        self.remote().for_each_entry(|entry| queued.extend(mark(entry)));
+        let mut queued: HashSet<u32> = self.ready.borrow().iter().filter_map(number).collect();
+        self.remote().for_each_entry(|entry| queued.extend(number(entry)));
         queued
     }
 

@@ -56,8 +56,15 @@ impl Future for Token {
     }
 }
 
-/// What comes back from async-task when a token was woken, with the loop that it belongs to.
-pub(super) type Runnable = async_task::Runnable<Arc<Remote>>;
+/// What a token carries for the loop to see.
+pub(super) struct Name {
+    pub(super) remote: Arc<Remote>,
+    /// Which task it is, in the order of spawning. Its address would not do: it goes with the last waker, and the next token may get it.
+    pub(super) number: u32,
+}
+
+/// What comes back from async-task when a token was woken.
+pub(super) type Runnable = async_task::Runnable<Name>;
 
 /// Queues a token that was woken, from whatever thread. A function without a context: for one that has some, async-task would count
 /// one more reference at each wake.
@@ -66,7 +73,7 @@ fn schedule(runnable: Runnable) {
         Ok(None) => {}
         Ok(Some(asleep)) => asleep.rouse(),
         Err(runnable) => {
-            let remote = Arc::clone(runnable.metadata());
+            let remote = Arc::clone(&runnable.metadata().remote);
             drop(remote.push(Message::Entry(Entry::Task(runnable))));
         }
     }
@@ -87,7 +94,8 @@ impl Local {
             mem::swap(&mut task.span, &mut span);
         }
         let remote = Arc::clone(self.remote());
-        let (runnable, handle) = async_task::Builder::new().metadata(remote).spawn(|_| Token { key }, schedule);
+        let name = Name { remote, number: key.number() };
+        let (runnable, handle) = async_task::Builder::new().metadata(name).spawn(|_| Token { key }, schedule);
         handle.detach();
         self.enqueue(Entry::Task(runnable));
         key

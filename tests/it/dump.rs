@@ -209,6 +209,17 @@ fn a_task_is_queued_or_waits_or_runs() {
     assert_eq!(event_loop.dump().iter().count(), 0);
 }
 
+/// K12: a task that nobody can wake waits, also where the next one is queued in what memory it had to be woken by.
+#[test]
+fn a_task_that_nobody_can_wake_is_not_queued() {
+    let event_loop = EventLoop::new();
+    let _hung = event_loop.spawn(pending::<()>());
+    event_loop.run_until_idle();
+    let _next = event_loop.spawn(pending::<()>());
+    let statuses: Vec<_> = event_loop.dump().iter().map(|entry| (entry.number, entry.status)).collect();
+    assert_eq!(statuses, [(Some(0), Status::Waiting), (Some(1), Status::Queued)]);
+}
+
 /// K12: so is a task that another thread has woken, while the loop does not run.
 #[test]
 fn a_task_woken_by_another_thread_is_queued() {

@@ -304,6 +304,42 @@ fn a_waker_that_panics() {
     assert!(poll_once(&mut first).is_ready() && poll_once(&mut second).is_ready());
 }
 
+/// G9, F9: the same of the only one, by a settle inside a callback: that goes on, and the panic comes out of the outermost settle.
+#[test]
+fn the_only_waker_panics() {
+    let (inner, mut awaited) = Deferred::<u32>::new();
+    assert!(poll(&mut awaited, &Acting::on_wake(|| panic!("a waker"))).is_pending());
+    let (outer, promise) = Deferred::<u32>::new();
+    let log = Log::new();
+    let observer = log.clone();
+    let _promise = promise.done(move |_| {
+        inner.resolve(2);
+        observer.add("after");
+    });
+    assert_eq!(crate::util::panic_of(|| outer.resolve(1)), "a waker");
+    assert_eq!(log.text(), "after");
+    assert!(matches!(poll_once(&mut awaited), Poll::Ready(Ok(2))));
+}
+
+/// G5: a task is woken however deep the settles nest that lead to it.
+#[test]
+fn a_waker_below_many_settles() {
+    for depth in [1, 15, 16, 17, 31, 32, 33, 100] {
+        let (deferred, mut awaited) = Deferred::<u32>::new();
+        let (counting, waker) = CountingWaker::new();
+        assert!(poll(&mut awaited, &waker).is_pending());
+        let mut outermost = deferred;
+        for _ in 0..depth {
+            let (deferred, promise) = Deferred::<u32>::new();
+            promise.done(move |n| assert!(outermost.resolve(n + 1)));
+            outermost = deferred;
+        }
+        outermost.resolve(0);
+        assert_eq!(counting.wakes(), 1, "below {depth}");
+        assert!(matches!(poll_once(&mut awaited), Poll::Ready(Ok(n)) if n == depth));
+    }
+}
+
 /// Y7, G6: a waker's destructor that settles the very promise, as it is dropped by a replacement.
 #[test]
 fn a_dropped_waker_settles() {

@@ -29,7 +29,7 @@ pub(in crate::core) fn take_present<T, E, F: Flavor>(slot: &mut Slot<T, E, F>) -
 /// As [`ptr::read`].
 #[inline]
 unsafe fn read_in_words<X>(place: *const X) -> X {
-    type Word = MaybeUninit<usize>;
+    type Word = MaybeUninit<*const ()>;
     let words = mem::size_of::<X>() / mem::size_of::<Word>();
     let whole = mem::size_of::<X>() % mem::size_of::<Word>() == 0 && mem::align_of::<X>() >= mem::align_of::<Word>();
     if !whole || words > 4 {
