@@ -141,6 +141,7 @@ impl<T, E, P, F: Flavor> Core<T, E, P, F> {
         Poll::Pending
     }
 
+    /// Parks beside others, or polls again if the outcome has come meanwhile.
     #[inline(never)]
     fn park_among(&self, mut shared: Inside<'_, T, E, P, F>, key: &mut Key, waker: Waker) -> Poll<Result<T, E>> {
         let (parked, origin) = (shared.park(key, waker), shared.origin);
@@ -150,7 +151,6 @@ impl<T, E, P, F: Flavor> Core<T, E, P, F> {
                 awaited::note(self.address(), origin);
                 Poll::Pending
             }
-            // The outcome has come meanwhile.
             Err(waker) => self.poll_fully(key, &waker),
         }
     }
@@ -214,6 +214,7 @@ impl<T, E, P, F: Flavor> Core<T, E, P, F> {
         }
     }
 
+    /// The same of one that is the last in some way, or parked.
     #[inline(never)]
     fn release_rarely(self, key: Key) {
         if key != Key::DANGLING {

@@ -56,7 +56,7 @@ impl<V> Slab<V> {
                 let index = u32::try_from(self.slots.len()).ok().filter(|index| *index != NONE);
                 let index = index.expect("more than four billion tasks or calls on one loop");
                 if self.slots.len() == self.slots.capacity() {
-                    // Not by doubling: what many tasks take counts, and big blocks grow in their place.
+                    // Not by doubling: what many tasks take counts, and big blocks mostly grow in their place.
                     self.slots.reserve_exact((self.slots.len() / 8).max(LEAST));
                 }
                 self.slots.push(Slot::Taken(number, value));
