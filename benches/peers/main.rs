@@ -1,7 +1,7 @@
 //! This crate and its peers in one run and one table.
 //!
 //! ```text
-//! cargo bench --bench peers                        # time, allocations and bytes per operation; takes about ten minutes
+//! cargo bench --bench peers                        # time, allocations and bytes per operation; takes about five minutes
 //! cargo bench --bench peers -- baton --rounds 101  # only the operations whose names have "baton" in them
 //! cargo bench --bench peers -- --instructions      # instructions per operation, by valgrind's callgrind
 //! cargo bench --bench peers -- --json FILE         # the table, and its figures for benches/picture.py

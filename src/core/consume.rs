@@ -217,10 +217,13 @@ impl<T, E, P, F: Flavor> Core<T, E, P, F> {
     /// The same of one that is the last in some way, or parked.
     #[inline(never)]
     fn release_rarely(self, key: Key) {
-        if key != Key::DANGLING {
-            awaited::forget(self.address());
-        }
-        let Some(this) = self.end_alone() else { return };
+        let address = self.address();
+        let Some(this) = self.end_alone() else {
+            if key != Key::DANGLING {
+                awaited::forget(address);
+            }
+            return;
+        };
         if key != Key::DANGLING {
             return this.release_fully(key, false);
         }

@@ -236,6 +236,7 @@ impl Local {
     }
 
     /// Runs as much as is ready now.
+    // Inlined: a loop that runs one task at a time comes here for each poll.
     #[inline(always)]
     fn run_ready(&self) {
         let count = self.ready.borrow().len();

@@ -157,6 +157,16 @@ mod tests {
     }
 
     #[test]
+    fn has_little_room_that_nobody_uses() {
+        let mut slab = Slab::new();
+        for n in 0..100_000 {
+            slab.insert(n);
+            let (used, room) = (slab.slots.len(), slab.slots.capacity());
+            assert!(room <= used + used / 8 + LEAST, "room for {room}, used by {used}");
+        }
+    }
+
+    #[test]
     fn reuses_the_slots_of_those_that_left() {
         let mut slab = Slab::new();
         let stays = slab.insert(0);

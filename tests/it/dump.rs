@@ -209,17 +209,6 @@ fn a_task_is_queued_or_waits_or_runs() {
     assert_eq!(event_loop.dump().iter().count(), 0);
 }
 
-/// K12: a task that nobody can wake waits, also where the next one is queued in what memory it had to be woken by.
-#[test]
-fn a_task_that_nobody_can_wake_is_not_queued() {
-    let event_loop = EventLoop::new();
-    let _hung = event_loop.spawn(pending::<()>());
-    event_loop.run_until_idle();
-    let _next = event_loop.spawn(pending::<()>());
-    let statuses: Vec<_> = event_loop.dump().iter().map(|entry| (entry.number, entry.status)).collect();
-    assert_eq!(statuses, [(Some(0), Status::Waiting), (Some(1), Status::Queued)]);
-}
-
 /// K12: so is a task that another thread has woken, while the loop does not run.
 #[test]
 fn a_task_woken_by_another_thread_is_queued() {
@@ -231,6 +220,38 @@ fn a_task_woken_by_another_thread_is_queued() {
     std::thread::spawn(move || deferred.resolve(1)).join().unwrap();
     let dump = event_loop.dump();
     assert_eq!((entry(&dump, 0).status, entry(&dump, 1).status), (Status::Queued, Status::Waiting));
+}
+
+/// K12: a task that nobody can wake waits, also where the next one is queued in what memory it had to be woken by.
+#[test]
+fn a_task_that_nobody_can_wake_is_not_queued() {
+    let event_loop = EventLoop::new();
+    let _hung = event_loop.spawn(pending::<()>());
+    event_loop.run_until_idle();
+    let _next = event_loop.spawn(pending::<()>());
+    let statuses: Vec<_> = event_loop.dump().iter().map(|entry| (entry.number, entry.status)).collect();
+    assert_eq!(statuses, [(Some(0), Status::Waiting), (Some(1), Status::Queued)]);
+}
+
+/// K12: a task awaits no promise that it has dropped, whether that was settled and whoever else had it.
+#[test]
+fn what_a_task_gave_up_is_not_awaited() {
+    for (settled, kept) in [(false, false), (false, true), (true, false), (true, true)] {
+        let event_loop = EventLoop::new();
+        let _task = event_loop.spawn(async move {
+            let (deferred, mut promise) = Deferred::<u32>::new();
+            assert!(poll_once(&mut promise).is_pending());
+            if settled {
+                deferred.resolve(1);
+            }
+            let kept = kept.then_some(deferred);
+            drop(promise);
+            pending::<()>().await;
+            drop(kept);
+        });
+        event_loop.run_until_idle();
+        assert_eq!(entry(&event_loop.dump(), 0).awaits, None, "settled: {settled}, kept: {kept}");
+    }
 }
 
 /// K12: the main future is queued from its wake to its poll.

@@ -174,6 +174,7 @@ impl<X: Machine> Ptr<X> {
     }
 
     /// Goes inside for as long as `f` runs, and ends this reference, unless `f` says that it is still wanted.
+    // Inlined, as the next but one, so that what comes out moves in registers.
     #[inline(always)]
     pub(in crate::core) fn end_with<R>(self, f: impl FnOnce(&mut X) -> (R, bool)) -> (R, Option<Self>) {
         let this = ManuallyDrop::new(self);
@@ -260,7 +261,7 @@ impl<X: Machine> Ptr<X> {
 /// The caller's reference was the last one, and is not used any more.
 #[inline]
 unsafe fn free<X: Machine>(inner: NonNull<Inner<X>>) {
-    // SAFETY: it is there for another moment. The model checker is told that all visits must have ended before.
+    // SAFETY: it is there for another moment, and nobody is inside. The model checker is told that all visits must have ended before.
     let void = unsafe { inner.as_ref() }.body.with_mut(|body| unsafe { (*body).is_void() });
     // The model checker's cell has something to drop in any case.
     if void && !cfg!(loom) {

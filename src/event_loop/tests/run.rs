@@ -16,6 +16,17 @@ fn a_future_that_is_ready_at_once_runs_no_turn() {
 }
 
 #[test]
+fn a_run_gives_back_what_a_burst_left() {
+    let l = Loop::new();
+    for _ in 0..10_000 {
+        soon(&l, || {});
+    }
+    assert!(l.ready.borrow().capacity() >= 10_000);
+    l.run_until_complete(yield_now());
+    assert!(l.ready.borrow().capacity() <= 1024);
+}
+
+#[test]
 fn the_future_may_borrow_and_is_polled_only_when_woken() {
     let l = Loop::new();
     let (slot, open) = (Rc::new(Cell::new(None::<Waker>)), Rc::new(Cell::new(false)));

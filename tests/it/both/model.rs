@@ -288,7 +288,7 @@ impl Real {
         }
     }
 
-    /// How many values live, less those that the functions of `then` have ready.
+    /// How many values live, with those that the functions of `then` have ready.
     fn living(&self) -> usize {
         Arc::strong_count(&self.lives) - 1
     }
