@@ -50,6 +50,26 @@ pub trait IntoPromise<F: Flavor = crate::core::Threaded>: Sealed<F> + Sized {
         target: impl FnOnce(&C) -> Option<Node<F>> + Copy + 'static,
     ) -> Option<Link<F>>
     where
+        F: Accepts<C>,
+    {
+        match self.take_settled() {
+            Ok(delivery) => {
+                run(context, delivery);
+                None
+            }
+            Err(this) => this.subscribe_later(context, run, target),
+        }
+    }
+
+    /// The same of one whose outcome was not here a moment ago: if it is now, `run` is called when its turn comes.
+    #[doc(hidden)]
+    fn subscribe_later<C: 'static>(
+        self,
+        context: C,
+        run: impl FnOnce(C, Delivery<Self::Value, Self::Error>) + Copy + 'static,
+        target: impl FnOnce(&C) -> Option<Node<F>> + Copy + 'static,
+    ) -> Option<Link<F>>
+    where
         F: Accepts<C>;
 
     /// The outcome, if it is here; or itself.
@@ -78,7 +98,7 @@ impl<T: 'static, E: 'static, F: Flavor> IntoPromise<F> for Result<T, E> {
         deferred.finish(self);
     }
 
-    fn subscribe<C: 'static>(
+    fn subscribe_later<C: 'static>(
         self,
         context: C,
         run: impl FnOnce(C, Delivery<T, E>) + Copy + 'static,
@@ -117,8 +137,8 @@ where
         self.lead(deferred, Caller::Library);
     }
 
-    fn subscribe<C: 'static>(
-        mut self,
+    fn subscribe_later<C: 'static>(
+        self,
         context: C,
         run: impl FnOnce(C, Delivery<T, E>) + Copy + 'static,
         target: impl FnOnce(&C) -> Option<Node<F>> + Copy + 'static,
@@ -126,10 +146,6 @@ where
     where
         F: Accepts<C>,
     {
-        if let Some(delivery) = self.try_take() {
-            run(context, delivery);
-            return None;
-        }
         let core = self.into_core();
         let key = core.consume(<F as Accepts<C>>::continuation(context, run, target), Caller::Library);
         Some(core.into_link(key, false))

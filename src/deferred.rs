@@ -127,7 +127,7 @@ impl<T, E, P, F: Flavor> Deferred<T, E, P, F> {
     /// ```
     #[inline]
     pub fn resolve(&self, value: T) -> bool {
-        self.core().settle(Ok(value), Caller::User)
+        self.core().resolve(value, Caller::User)
     }
 
     /// Settles the promise with an error; `false` if it was settled already, and the error is dropped.
@@ -145,7 +145,7 @@ impl<T, E, P, F: Flavor> Deferred<T, E, P, F> {
     /// ```
     #[cfg_attr(debug_assertions, track_caller)]
     pub fn reject(&self, error: E) -> bool {
-        self.core().settle_from(Err(error), Past::here(), Caller::User)
+        self.core().reject(error, Past::here(), Caller::User)
     }
 
     /// Settles the promise with a result; `false` if it was settled already, and the result is dropped.
@@ -163,7 +163,7 @@ impl<T, E, P, F: Flavor> Deferred<T, E, P, F> {
     /// ```
     #[cfg_attr(debug_assertions, track_caller)]
     pub fn settle(&self, result: Result<T, E>) -> bool {
-        self.core().settle_from(result, Past::here(), Caller::User)
+        self.core().settle(result, Past::here(), Caller::User)
     }
 
     /// Tells how far the work is; `false` once settled, and the report is dropped.
@@ -356,9 +356,9 @@ impl<T, E, P, F: Flavor> Deferred<T, E, P, F> {
         self.core.into_inner().finish_rarely(delivery);
     }
 
-    /// Settles on behalf of the library: a panic of a callback does not come back.
-    pub(crate) fn settle_quietly(&self, result: Result<T, E>) -> bool {
-        self.core().settle(result, Caller::Quiet)
+    /// Resolves on behalf of the library: a panic of a callback does not come back.
+    pub(crate) fn resolve_quietly(&self, value: T) -> bool {
+        self.core().resolve(value, Caller::Quiet)
     }
 
     /// Notifies on behalf of the library.

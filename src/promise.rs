@@ -11,7 +11,7 @@ use futures::future::FusedFuture;
 use crate::Progress;
 use crate::broken::Broken;
 use crate::core::trampoline::Caller;
-use crate::core::{Accepts, Core, Delivery, End, Ending, Flavor, State, Threaded};
+use crate::core::{Accepts, Core, Delivery, End, Ending, Flavor, State, Threaded, clone_outcome};
 use crate::deferred::{self, Deferred};
 use crate::diagnostics;
 use crate::list::Key;
@@ -382,6 +382,7 @@ impl<T, E, P, F: Flavor> Promise<T, E, P, F> {
 
     /// Takes the outcome if it is here.
     #[track_caller]
+    #[inline]
     pub(crate) fn try_take(&mut self) -> Option<Delivery<T, E>> {
         self.assert_unspent();
         let delivery = self.end.core.try_take();
@@ -422,7 +423,7 @@ impl<T: Clone, E: Clone, P, F: Flavor> Clone for Promise<T, E, P, F> {
         let clone = if *parked == Key::SPENT {
             Consumer { core: core.clone(), parked: Key::SPENT }
         } else {
-            Consumer { core: core.add_right(Result::clone), parked: Key::DANGLING }
+            Consumer { core: core.add_right(clone_outcome), parked: Key::DANGLING }
         };
         Promise { end: Ending::new(clone) }
     }
@@ -440,7 +441,7 @@ impl<T: Clone, E: Clone, P, F: Flavor> Clone for Promise<T, E, P, F> {
 impl<T, E, P, F: Flavor> Future for Promise<T, E, P, F> {
     type Output = Result<T, E>;
 
-    #[inline]
+    #[inline(always)]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<T, E>> {
         let this = self.get_mut();
         this.assert_unspent();

@@ -45,7 +45,7 @@ impl<T, E, P, F: Flavor> Owed<T, E, P, F> {
     fn resolve(self, value: T) {
         // What was scheduled has run, and needs not be taken back.
         self.deferred.core().forget_source();
-        self.deferred.settle_quietly(Ok(value));
+        self.deferred.resolve_quietly(value);
     }
 
     fn break_by_panic(self, payload: diagnostics::Payload) {

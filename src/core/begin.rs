@@ -76,7 +76,7 @@ impl<T: 'static, E: 'static, P: 'static, F: Flavor> Shared<T, E, P, F> {
 
     #[inline]
     pub(super) fn lend_to(&mut self, loan: &mut Loan<T, E>) {
-        *loan = raw::take_present(&mut self.slot);
+        raw::lend(&mut self.slot, loan);
     }
 
     /// Uses up the one right: the outcome, which is on loan, goes to the one continuation.

@@ -5,7 +5,8 @@ use std::task::{Context, Poll, Waker};
 use super::flavor::Flavor;
 use super::handle::{Core, Inside};
 use super::lend::{self, panicked};
-use super::state::{Delivery, Entry, Loan, Shared};
+use super::raw;
+use super::state::{CloneFn, Delivery, Entry, Loan, Shared};
 use super::trampoline::{self, Caller};
 use super::transitions::Take;
 use crate::awaited;
@@ -31,14 +32,22 @@ impl<T, E, P, F: Flavor> Core<T, E, P, F> {
     /// Exercises a right if the outcome is here. `None` if it is not: the right remains.
     ///
     /// It is for continuations: one that has a home gives them nothing elsewhere.
+    #[inline]
     pub(crate) fn try_take(&mut self) -> Option<Delivery<T, E>> {
+        if self.is_settled() { self.try_take_settled() } else { None }
+    }
+
+    #[inline(never)]
+    fn try_take_settled(&mut self) -> Option<Delivery<T, E>> {
         if let Some(outcome) = self.take_alone() {
             return Some(self.trace(outcome));
         }
-        if !self.is_settled() || self.with(|shared| shared.has_home()) {
+        if self.with(|shared| shared.has_home()) {
             return None;
         }
-        Some(match self.take()? {
+        let mut outcome = None;
+        let taken = self.take(&mut outcome)?;
+        Some(match taken.map(|()| raw::take(&mut outcome)) {
             Ok(outcome) => self.trace(outcome),
             Err(Lost::Spoiled(broken)) => Delivery::Broken(broken),
             Err(Lost::Panicked(payload)) => Delivery::Broken(panicked(payload, self.origin())),
@@ -56,30 +65,37 @@ impl<T, E, P, F: Flavor> Core<T, E, P, F> {
     /// Takes the outcome, if it is here and this is the only reference: then nobody else has to be told.
     #[inline]
     pub(crate) fn take_alone(&mut self) -> Option<Result<T, E>> {
-        self.0.alone().and_then(Shared::take_alone)
+        self.0.alone_settled().and_then(Shared::take_alone)
     }
 
-    fn take(&self) -> Option<Result<Result<T, E>, Lost>> {
-        let mut loan = None;
-        match self.with(|shared| shared.take(&mut loan)) {
+    /// Exercises a right if the outcome is here: it is in `outcome` then, as it moves slowly.
+    fn take(&self, outcome: &mut Loan<T, E>) -> Option<Result<(), Lost>> {
+        match self.with(|shared| shared.take(outcome)) {
             Take::Wait => None,
-            Take::Owned => loan.map(Ok),
-            taken => Some(self.take_rare(taken, loan)),
+            Take::Owned => Some(Ok(())),
+            taken => Some(self.take_rare(taken, outcome)),
         }
     }
 
     #[inline(never)]
-    fn take_rare(&self, taken: Take<T, E>, loan: Loan<T, E>) -> Result<Result<T, E>, Lost> {
-        match (taken, &loan) {
+    fn take_rare(&self, taken: Take<T, E>, loan: &mut Loan<T, E>) -> Result<(), Lost> {
+        match (taken, &*loan) {
             (Take::Lent(clone), Some(outcome)) => {
-                let cloned = diagnostics::guard(|| clone(outcome));
+                let mut cloned = None;
+                let panic = diagnostics::guard(|| clone(outcome, &mut cloned)).err();
                 self.give_back_right(loan);
-                cloned.map_err(Lost::Panicked)
+                match panic {
+                    None => {
+                        raw::put(loan, &mut cloned);
+                        Ok(())
+                    }
+                    Some(payload) => Err(Lost::Panicked(payload)),
+                }
             }
             (Take::Last, Some(_)) => {
                 let step = self.with(|shared| shared.give_back(1, &mut None));
                 self.perform(step, Caller::Quiet);
-                Ok(loan.expect("the outcome is on loan"))
+                Ok(())
             }
             (Take::Spoiled(broken), _) => {
                 let step = self.with(|shared| shared.claim(false, &mut None));
@@ -92,18 +108,15 @@ impl<T, E, P, F: Flavor> Core<T, E, P, F> {
 
     /// Ends a loan, and uses up the right of who had it.
     #[inline]
-    fn give_back_right(&self, mut loan: Loan<T, E>) {
+    fn give_back_right(&self, loan: &mut Loan<T, E>) {
         let mut shared = self.0.visit();
         shared.rights -= 1;
-        match loan.take() {
-            Some(outcome) if shared.gives_back_simply() => shared.give_back_simply(outcome),
-            outcome => {
-                loan = outcome;
-                let step = shared.resume(&mut loan);
-                drop(shared);
-                self.perform_with(step, loan, Caller::Quiet);
-            }
+        if shared.gives_back_simply() {
+            return shared.give_back_simply(loan);
         }
+        let step = shared.resume(loan);
+        drop(shared);
+        self.perform_with(step, loan.take(), Caller::Quiet);
     }
 
     /// Polls on behalf of one promise, which is parked under `key`. When it is ready, the right is used up, and the key is spent.
@@ -111,56 +124,65 @@ impl<T, E, P, F: Flavor> Core<T, E, P, F> {
     /// # Panics
     ///
     /// As [`Lost::raise`].
-    #[inline]
+    // Inlined where it is awaited, so that the outcome moves there in registers.
+    #[inline(always)]
     pub(crate) fn poll(&mut self, key: &mut Key, cx: &mut Context<'_>) -> Poll<Result<T, E>> {
-        match self.take_alone() {
-            Some(outcome) => {
-                *key = Key::SPENT;
-                Poll::Ready(outcome)
-            }
-            None => self.poll_shared(key, cx.waker()),
+        if let Some(outcome) = self.take_alone() {
+            *key = Key::SPENT;
+            return Poll::Ready(outcome);
         }
+        if *key == Key::DANGLING {
+            *key = self.park_first(cx.waker());
+            if *key != Key::DANGLING {
+                return Poll::Pending;
+            }
+        }
+        self.poll_fully(key, cx.waker())
     }
 
-    /// The same where others have references, too.
+    /// Parks a promise that is not parked, and says where: nowhere, if it is settled.
     #[inline(never)]
-    fn poll_shared(&self, key: &mut Key, waker: &Waker) -> Poll<Result<T, E>> {
-        if *key != Key::DANGLING || self.is_settled() {
-            return self.poll_fully(key, waker);
+    fn park_first(&self, waker: &Waker) -> Key {
+        if self.is_settled() {
+            return Key::DANGLING;
         }
         let waker = waker.clone();
         let mut shared = self.0.visit();
         if !shared.parks_simply() {
-            return self.park_among(shared, key, waker);
+            return self.park_among(shared, waker);
         }
         shared.park_simply(waker);
         let origin = shared.origin;
         drop(shared);
-        *key = Key::FIRST;
         awaited::note(self.address(), origin);
-        Poll::Pending
+        Key::FIRST
     }
 
-    /// Parks beside others, or polls again if the outcome has come meanwhile.
+    /// The same beside others.
     #[inline(never)]
-    fn park_among(&self, mut shared: Inside<'_, T, E, P, F>, key: &mut Key, waker: Waker) -> Poll<Result<T, E>> {
-        let (parked, origin) = (shared.park(key, waker), shared.origin);
-        drop(shared);
-        match parked {
-            Ok(_replaced) => {
-                awaited::note(self.address(), origin);
-                Poll::Pending
-            }
-            Err(waker) => self.poll_fully(key, &waker),
+    fn park_among(&self, mut shared: Inside<'_, T, E, P, F>, waker: Waker) -> Key {
+        if shared.can_take() {
+            // The outcome has come meanwhile.
+            drop(shared);
+            drop(waker);
+            return Key::DANGLING;
         }
+        let (key, origin) = (shared.park_newly(waker), shared.origin);
+        shared.leave(false);
+        awaited::note(self.address(), origin);
+        key
     }
 
     #[inline(never)]
     fn poll_fully(&self, key: &mut Key, waker: &Waker) -> Poll<Result<T, E>> {
         loop {
-            if let Some(taken) = self.take() {
+            let mut outcome = None;
+            if let Some(taken) = self.take(&mut outcome) {
                 *key = Key::SPENT;
-                return Poll::Ready(taken.unwrap_or_else(|lost| lost.raise()));
+                return match taken {
+                    Ok(()) => Poll::Ready(raw::take(&mut outcome)),
+                    Err(lost) => lost.raise(),
+                };
             }
             if *key != Key::DANGLING {
                 let parked = self.with(|shared| shared.is_parked(*key, waker).then_some(shared.origin));
@@ -197,14 +219,14 @@ impl<T, E, P, F: Flavor> Core<T, E, P, F> {
     }
 
     /// One more promise. The function is what the outcome will be cloned with.
-    pub(crate) fn add_right(&self, clone: fn(&Result<T, E>) -> Result<T, E>) -> Self {
+    pub(crate) fn add_right(&self, clone: CloneFn<T, E>) -> Self {
         Core(self.0.clone_with(|shared| shared.add_right(clone)))
     }
 
     /// One promise less, without taking the outcome.
     #[inline(never)]
     pub(crate) fn release(self, key: Key) {
-        let ((), wanted) = self.0.end_with(|shared| {
+        let ((), wanted) = self.0.end_with::<false, _>(|shared| {
             let simply = key == Key::DANGLING && shared.releases_simply();
             shared.rights -= u32::from(simply);
             ((), !simply)
@@ -227,7 +249,7 @@ impl<T, E, P, F: Flavor> Core<T, E, P, F> {
         if key != Key::DANGLING {
             return this.release_fully(key, false);
         }
-        let (told, wanted) = this.0.end_with(|shared| {
+        let (told, wanted) = this.0.end_with::<false, _>(|shared| {
             let told = shared.release_and_disclaim();
             let wanted = told.is_none();
             (told, wanted)

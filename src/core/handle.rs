@@ -55,7 +55,7 @@ impl<T, E, P, F: Flavor> Core<T, E, P, F> {
     /// A settled promise, with no producer and one right to the outcome.
     #[inline]
     pub(crate) fn settled(broken: fn(Broken) -> E, origin: &'static Location<'static>, outcome: Result<T, E>) -> Self {
-        Core(Ptr::new(|| Shared::settled(broken, origin, outcome)))
+        Core(Ptr::settled(|| Shared::settled(broken, origin, outcome)))
     }
 
     #[inline]
@@ -234,7 +234,10 @@ impl<T, E, F: Flavor> Core<T, E, Progress, F> {
     /// Queues a report of the library's own, and tells whether there is somebody to tell it to: then [`run`](Core::run) has to follow. An
     /// aggregate calls it under its own lock, so that reports from many threads keep their order; nothing foreign runs before.
     pub(crate) fn queue_report(&self, report: Progress) -> bool {
-        self.with(|shared| shared.report(Event::Notify(report), true)).is_ok_and(|(step, _)| !step.is_rest())
+        self.with(|shared| match shared.note_simply(report) {
+            Ok(_replaced) => false,
+            Err(report) => shared.report(Event::Notify(report), true).is_ok_and(|(step, _)| !step.is_rest()),
+        })
     }
 
     /// Does what [`queue_report`](Core::queue_report) has left to do.

@@ -17,7 +17,7 @@ use super::home::{Home, Place};
 use super::node::{Machine, Parked, Sources};
 use super::past::{Loss, Lost, Past};
 use super::progress::{Event, Listeners, Reports};
-use super::raw::{Node, Ptr, Source};
+use super::raw::{self, Node, Ptr, Source};
 use super::state::{CloneFn, Delivery, Entry, Loan, Shared, Slot, Step};
 use super::trampoline::{self, Job};
 use crate::broken::{Broken, BrokenKind};
@@ -396,8 +396,9 @@ fn serve<T, E, P, F: Flavor>(task: Task<T, E, P, F>, loan: &mut Loans<T, E, P, F
         }
         Task::Clone(continuation, clone, origin, past) => {
             let outcome = loan.outcome.as_ref().expect("the outcome is on loan");
-            let delivery = match diagnostics::guard(|| clone(outcome)) {
-                Ok(outcome) => Delivery::of(outcome, past),
+            let mut cloned = None;
+            let delivery = match diagnostics::guard(|| clone(outcome, &mut cloned)) {
+                Ok(()) => Delivery::of(raw::take(&mut cloned), past),
                 Err(payload) => Delivery::Broken(panicked(payload, origin)),
             };
             loan.continuations.push((continuation, delivery));

@@ -117,4 +117,4 @@ pub(crate) use self::node::{Machine, Parked, Sources};
 pub(crate) use self::past::Past;
 pub(crate) use self::raw::{End, Ending, Node, Ptr, Source};
 pub use self::state::State;
-pub(crate) use self::state::{Delivery, Shared};
+pub(crate) use self::state::{Delivery, Shared, clone_outcome};

@@ -8,7 +8,7 @@ use super::handle::Core;
 use super::lend;
 use super::progress::{Event, Listener};
 use super::raw::Kind;
-use super::state::{Entry, Step};
+use super::state::{Entry, Loan, Step};
 use super::trampoline::{self, Caller, Frame};
 
 impl<T, E, P, F: Flavor> Core<T, E, P, F> {
@@ -21,9 +21,10 @@ impl<T, E, P, F: Flavor> Core<T, E, P, F> {
             if shared.registers_simply() {
                 return shared.register_simply(entry);
             }
-            if let Some(outcome) = shared.lend_simply() {
+            let mut loan = None;
+            if shared.lend_simply(&mut loan) {
                 drop(shared);
-                return self.show(Some(entry), outcome, Caller::User);
+                return self.show(Some(entry), &mut loan, Caller::User);
             }
             let Some(entry) = shared.register_among(entry) else { return };
             drop(shared);
@@ -42,41 +43,40 @@ impl<T, E, P, F: Flavor> Core<T, E, P, F> {
 
     /// Shows the outcome, which is on loan, to the one observer.
     #[inline(never)]
-    pub(super) fn show(&self, observer: Option<Entry<T, E, P, F>>, outcome: Result<T, E>, caller: Caller) {
+    pub(super) fn show(&self, observer: Option<Entry<T, E, P, F>>, loan: &mut Loan<T, E>, caller: Caller) {
         let Some(frame) = Frame::open(caller) else {
             let step = observer.map_or(Step::Run, Step::Show);
-            return self.postpone(step, Some(outcome), caller);
+            return self.postpone(step, loan.take(), caller);
         };
-        self.show_now(observer, outcome);
+        self.show_now(observer, loan);
         frame.close();
     }
 
     /// The same in a frame that is open.
+    // By reference, as the next one: the outcome stays where it is until it goes back to its place.
     #[inline(always)]
-    pub(super) fn show_now(&self, observer: Option<Entry<T, E, P, F>>, outcome: Result<T, E>) {
-        if let Some(observer) = observer {
-            trampoline::guard(|| observer.look(&outcome));
+    pub(super) fn show_now(&self, observer: Option<Entry<T, E, P, F>>, loan: &mut Loan<T, E>) {
+        if let (Some(observer), Some(outcome)) = (observer, &*loan) {
+            trampoline::guard(|| observer.look(outcome));
         }
-        self.give_back(outcome);
+        self.give_back(loan);
     }
 
     /// Ends the loan to observers, in their frame.
-    // Inlined, so that the outcome goes straight to its place.
     #[inline(always)]
-    pub(super) fn give_back(&self, outcome: Result<T, E>) {
+    pub(super) fn give_back(&self, loan: &mut Loan<T, E>) {
         let mut shared = self.0.visit();
         if shared.gives_back_simply() {
-            return shared.give_back_simply(outcome);
+            return shared.give_back_simply(loan);
         }
-        drop(shared);
-        self.give_back_fully(outcome);
+        shared.leave(false);
+        self.give_back_fully(loan);
     }
 
     #[inline(never)]
-    fn give_back_fully(&self, outcome: Result<T, E>) {
-        let mut loan = Some(outcome);
-        let step = self.with(|shared| shared.resume(&mut loan));
-        trampoline::guard(|| lend::proceed(&self.0, step, loan));
+    fn give_back_fully(&self, loan: &mut Loan<T, E>) {
+        let step = self.with(|shared| shared.resume(loan));
+        trampoline::guard(|| lend::proceed(&self.0, step, loan.take()));
     }
 
     pub(crate) fn listen(&self, listener: F::Listener<P>) {

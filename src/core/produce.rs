@@ -7,7 +7,7 @@ use super::handle::{Core, Inside};
 use super::lend;
 use super::past::{Lost, Past};
 use super::progress::Event;
-use super::raw::{End, Kind};
+use super::raw::{self, End, Kind};
 use super::state::{Delivery, Entry, Loan, Shared, Step};
 use super::trampoline::{self, Caller, Frame, Job, Nest};
 use crate::broken::{Broken, BrokenKind};
@@ -17,35 +17,43 @@ use crate::trace;
 
 impl<T, E, P, F: Flavor> Core<T, E, P, F> {
     #[inline(always)]
-    pub(crate) fn settle(&self, outcome: Result<T, E>, caller: Caller) -> bool {
-        self.settle_from(outcome, Past::UNKNOWN, caller)
+    pub(crate) fn resolve(&self, value: T, caller: Caller) -> bool {
+        self.settle_as(true, || Ok(value), Past::UNKNOWN, caller)
     }
 
-    /// The same with an error of which something more is known.
     #[inline(always)]
-    pub(crate) fn settle_from(&self, outcome: Result<T, E>, past: Past, caller: Caller) -> bool {
+    pub(crate) fn reject(&self, error: E, past: Past, caller: Caller) -> bool {
+        self.settle_as(false, || Err(error), past, caller)
+    }
+
+    #[inline(always)]
+    pub(crate) fn settle(&self, outcome: Result<T, E>, past: Past, caller: Caller) -> bool {
+        self.settle_as(outcome.is_ok(), || outcome, past, caller)
+    }
+
+    /// Settles with the outcome that `make` makes, in the place where it is wanted: something large that moves from one place to several
+    /// others stays in memory.
+    #[inline(always)]
+    fn settle_as(&self, resolved: bool, make: impl FnOnce() -> Result<T, E>, past: Past, caller: Caller) -> bool {
         if caller == Caller::Library {
-            return self.settle_fully(outcome, past, caller);
+            return self.settle_fully(make(), past, caller);
         }
-        let resolved = outcome.is_ok();
         let mut shared = self.0.visit();
         if shared.settles_simply() {
+            if let Some(waker) = shared.take_waker() {
+                shared.settle_simply(resolved, make(), past);
+                let origin = shared.origin;
+                drop(shared);
+                trace::settled(origin, resolved);
+                trampoline::wake(caller, waker);
+                return true;
+            }
             match shared.kind() {
                 None => {
-                    shared.settle_simply(resolved, outcome, past);
+                    shared.settle_simply(resolved, make(), past);
                     let origin = shared.origin;
                     drop(shared);
                     trace::settled(origin, resolved);
-                    return true;
-                }
-                Some(Kind::Waker) => {
-                    shared.settle_simply(resolved, outcome, past);
-                    let (waker, origin) = (shared.take_waker(), shared.origin);
-                    drop(shared);
-                    trace::settled(origin, resolved);
-                    if let Some(waker) = waker {
-                        trampoline::wake(caller, waker);
-                    }
                     return true;
                 }
                 Some(Kind::Observer) => {
@@ -53,7 +61,7 @@ impl<T, E, P, F: Flavor> Core<T, E, P, F> {
                     let origin = shared.origin;
                     drop(shared);
                     trace::settled(origin, resolved);
-                    self.show(observer, outcome, caller);
+                    self.show(observer, &mut Some(make()), caller);
                     return true;
                 }
                 Some(Kind::Continuation) => {
@@ -62,28 +70,28 @@ impl<T, E, P, F: Flavor> Core<T, E, P, F> {
                     drop(shared);
                     trace::settled(origin, resolved);
                     match continuation {
-                        Some(continuation) if past.is_unknown() => self.hand(continuation, outcome, caller),
-                        Some(continuation) => self.hand_traced(continuation, outcome, past, caller),
+                        Some(continuation) if past.is_unknown() => self.hand(continuation, &mut Some(make()), caller),
+                        Some(continuation) => self.hand_traced(continuation, make(), past, caller),
                         None => {}
                     }
                     return true;
                 }
-                Some(Kind::Many) => return self.settle_several(shared, outcome, past, caller),
-                Some(Kind::Canceler) => {}
+                Some(Kind::Many) => return self.settle_several(shared, make(), past, caller),
+                Some(Kind::Waker | Kind::Canceler) => {}
             }
         }
-        drop(shared);
-        self.settle_fully(outcome, past, caller)
+        shared.leave(false);
+        self.settle_fully(make(), past, caller)
     }
 
     #[inline(never)]
-    fn hand(&self, continuation: Entry<T, E, P, F>, outcome: Result<T, E>, caller: Caller) {
+    fn hand(&self, continuation: Entry<T, E, P, F>, loan: &mut Loan<T, E>, caller: Caller) {
         match Frame::open(caller) {
             Some(frame) => {
-                trampoline::guard(|| continuation.deliver(outcome));
+                trampoline::guard(|| continuation.deliver(raw::take(loan)));
                 frame.close();
             }
-            None => self.postpone(Step::Deliver(continuation), Some(outcome), caller),
+            None => self.postpone(Step::Deliver(continuation), loan.take(), caller),
         }
     }
 
@@ -108,7 +116,7 @@ impl<T, E, P, F: Flavor> Core<T, E, P, F> {
                 for observer in observers {
                     trampoline::guard(|| observer.look(&outcome));
                 }
-                this.give_back(outcome);
+                this.give_back(&mut Some(outcome));
             };
             match Frame::open(caller) {
                 Some(frame) => {
@@ -210,7 +218,7 @@ impl<T, E, P, F: Flavor> Core<T, E, P, F> {
     pub(crate) fn deliver(&self, delivery: Delivery<T, E>, caller: Caller) {
         match delivery.unpack() {
             Ok((outcome, past)) => {
-                self.settle_from(outcome, past, caller);
+                self.settle(outcome, past, caller);
             }
             Err(broken) => {
                 self.break_with(broken, caller);
@@ -228,7 +236,7 @@ impl<T, E, P, F: Flavor> Core<T, E, P, F> {
     fn finish_from(self, outcome: Result<T, E>, past: Past) {
         let Some(_nest) = Nest::open() else { return self.finish_later(outcome, past) };
         let resolved = outcome.is_ok();
-        let ((source, next, origin), rest) = self.0.end_with(|shared| {
+        let ((source, next, origin), rest) = self.0.end_with::<true, _>(|shared| {
             let source = shared.forget_source();
             let next = shared.hands_on_simply().then(|| shared.hand_on(resolved, past)).flatten();
             let rest = next.is_none();
@@ -258,19 +266,20 @@ impl<T, E, P, F: Flavor> Core<T, E, P, F> {
             shared.producers -= 1;
             drop(shared);
             trace::settled(origin, resolved);
-            return self.show_now(observer, outcome);
+            return self.show_now(observer, &mut Some(outcome));
         }
-        let mut loan = Some(outcome);
+        // What comes too late is no loan: the outcome that is here may become one.
+        let (mut loan, late) = if wins { (Some(outcome), None) } else { (None, Some(outcome)) };
         let step = shared.conclude(past, false, &mut loan);
         drop(shared);
         if wins {
             trace::settled(origin, resolved);
         }
         if !step.is_rest() {
-            trampoline::guard(|| lend::proceed(&self.0, step, loan.take()));
+            trampoline::guard(|| lend::proceed(&self.0, step, loan));
         }
-        if loan.is_some() {
-            trampoline::scrap(Caller::Library, loan);
+        if late.is_some() {
+            trampoline::scrap(Caller::Library, late);
         }
     }
 
@@ -279,7 +288,7 @@ impl<T, E, P, F: Flavor> Core<T, E, P, F> {
     fn finish_later(self, outcome: Result<T, E>, past: Past) {
         let resolved = outcome.is_ok();
         let mut loan = Some(outcome);
-        let ((source, settled), wanted) = self.0.end_with(|shared| {
+        let ((source, settled), wanted) = self.0.end_with::<true, _>(|shared| {
             let source = shared.forget_source();
             let settled = shared.is_pending().then_some(shared.origin);
             let wanted = !shared.conclude(past, true, &mut loan).is_rest();
@@ -336,7 +345,20 @@ impl<T, E, P, F: Flavor> Core<T, E, P, F> {
 
     #[inline]
     pub(super) fn drop_producer(self) {
-        let ((), wanted) = self.0.end_with(|shared| ((), shared.drop_producer()));
+        if self.0.is_last() { self.end_last() } else { self.end_producer() }
+    }
+
+    /// The producer is the only reference: if it leaves nothing to do, it needs no visit.
+    #[inline(never)]
+    fn end_last(self) {
+        if let Some(this) = self.end_alone() {
+            this.end_producer();
+        }
+    }
+
+    #[inline]
+    fn end_producer(self) {
+        let ((), wanted) = self.0.end_with::<false, _>(|shared| ((), shared.drop_producer()));
         if let Some(ptr) = wanted {
             Core(ptr).end_production();
         }

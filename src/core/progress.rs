@@ -83,6 +83,12 @@ impl<P: 'static, F: Flavor> Reports<P, F> {
         useless
     }
 
+    /// Whether nobody listens, and nothing is queued.
+    #[inline]
+    pub(super) fn is_quiet(&self) -> bool {
+        self.listeners.is_empty() && self.events.is_empty() && !self.lent
+    }
+
     pub(super) fn has_events(&self) -> bool {
         !self.events.is_empty()
     }

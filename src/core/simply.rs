@@ -7,7 +7,7 @@ use super::extra::{Consumer, Extra};
 use super::flavor::Flavor;
 use super::past::Past;
 use super::raw::{self, Kind, Source};
-use super::state::{Entry, Shared, Slot};
+use super::state::{Entry, Loan, Shared, Slot};
 use super::trampoline;
 use crate::list::{Key, Taken};
 
@@ -24,7 +24,7 @@ impl<T: 'static, E: 'static, P: 'static, F: Flavor> Shared<T, E, P, F> {
     /// Whether a settle finds nothing to think of but what is registered.
     #[inline]
     pub(super) fn settles_simply(&self) -> bool {
-        self.is_pending() && self.lender == 0 && self.rights > 0 && matches!(self.slot, Slot::Empty)
+        self.is_pending() && self.lender == 0 && matches!(self.slot, Slot::Empty)
     }
 
     /// Settles, and leaves the outcome for whoever comes.
@@ -98,6 +98,17 @@ impl<T: 'static, E: 'static, P: 'static, F: Flavor> Shared<T, E, P, F> {
                 Ok(wakers)
             }
             _ => Err(outcome),
+        }
+    }
+
+    /// Notes a report of which nobody has to be told, where others were noted before. Otherwise it comes back.
+    #[inline]
+    pub(super) fn note_simply(&mut self, report: P) -> Result<Option<P>, P> {
+        let idle = self.is_pending() && self.lender == 0;
+        match self.many_mut().and_then(|extra| extra.reports.as_mut()) {
+            // What it replaces is for the caller to drop.
+            Some(reports) if idle && reports.is_quiet() => Ok(reports.last.replace(report)),
+            _ => Err(report),
         }
     }
 
@@ -203,14 +214,13 @@ impl<T: 'static, E: 'static, P: 'static, F: Flavor> Shared<T, E, P, F> {
 
     /// Makes the caller the lender, who shows the outcome to a late observer, if that is all there is to do.
     #[inline]
-    pub(super) fn lend_simply(&mut self) -> Option<Result<T, E>> {
+    pub(super) fn lend_simply(&mut self, loan: &mut Loan<T, E>) -> bool {
         // Whether it is the first to see an error is one thing more to think of.
-        if !self.is_idle() || !self.can_take() || self.is_unseen() {
-            return None;
+        let simply = self.is_idle() && self.can_take() && !self.is_unseen() && raw::lend(&mut self.slot, loan);
+        if simply {
+            self.lender = trampoline::this_thread();
         }
-        let outcome = raw::take_present(&mut self.slot)?;
-        self.lender = trampoline::this_thread();
-        Some(outcome)
+        simply
     }
 
     /// Ends the loan to an observer, if nothing else is left to do.
@@ -220,8 +230,8 @@ impl<T: 'static, E: 'static, P: 'static, F: Flavor> Shared<T, E, P, F> {
     }
 
     #[inline]
-    pub(super) fn give_back_simply(&mut self, outcome: Result<T, E>) {
-        raw::put_present(&mut self.slot, outcome);
+    pub(super) fn give_back_simply(&mut self, loan: &mut Loan<T, E>) {
+        self.put(loan);
         self.lender = 0;
     }
 }

@@ -96,7 +96,12 @@ impl<T, E> Delivery<T, E> {
 /// A waker or a callback of a promise, or all of them if there is more than one.
 pub(crate) type Entry<T, E, P, F> = raw::Entry<T, E, Extra<T, E, P, F>, F>;
 
-pub(crate) type CloneFn<T, E> = fn(&Result<T, E>) -> Result<T, E>;
+/// Clones an outcome to its place, which is empty.
+pub(crate) type CloneFn<T, E> = fn(&Result<T, E>, &mut Loan<T, E>);
+
+pub(crate) fn clone_outcome<T: Clone, E: Clone>(outcome: &Result<T, E>, place: &mut Loan<T, E>) {
+    *place = Some(outcome.clone());
+}
 
 /// Where a promise stands, to itself. The order counts: nobody need hear of what comes after `Rejected`.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd)]

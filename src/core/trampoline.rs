@@ -70,14 +70,52 @@ pub(crate) enum Caller {
 ///
 /// Most frames queue nothing, and see only the numbers.
 struct Trampoline {
-    depth: Cell<u32>,
-    /// How many of the open frames user code has called for.
-    calls: Cell<u32>,
+    open: Cell<Open>,
     /// Whether the frame at work has something to run before it returns.
     waiting: Cell<bool>,
     /// Whether anything was queued, or a panic kept, since the outermost frame opened.
     used: Cell<bool>,
     queues: RefCell<ManuallyDrop<Queues>>,
+}
+
+/// How many frames are open, and, in the upper half, how many of them user code has called for: one number, as both change at once.
+#[derive(Clone, Copy)]
+struct Open(u64);
+
+impl Open {
+    #[inline]
+    fn depth(self) -> u32 {
+        // The half below: what is cut off is the other one.
+        #[allow(clippy::cast_possible_truncation)]
+        let depth = self.0 as u32;
+        depth
+    }
+
+    #[inline]
+    fn calls(self) -> u32 {
+        (self.0 >> 32) as u32
+    }
+
+    #[inline]
+    fn is_full(self, caller: Caller) -> bool {
+        if caller == Caller::User { self.calls() >= CALLS } else { self.depth() >= FRAMES }
+    }
+
+    /// One frame.
+    #[inline]
+    fn one(caller: Caller) -> u64 {
+        1 | u64::from(caller == Caller::User) << 32
+    }
+
+    #[inline]
+    fn and(self, caller: Caller) -> Self {
+        Open(self.0 + Self::one(caller))
+    }
+
+    #[inline]
+    fn without(self, caller: Caller) -> Self {
+        Open(self.0 - Self::one(caller))
+    }
 }
 
 /// First in, first out. Most hold one job at a time, and take no block for it.
@@ -133,8 +171,7 @@ impl Queues {
 impl Trampoline {
     const fn new() -> Self {
         Trampoline {
-            depth: Cell::new(0),
-            calls: Cell::new(0),
+            open: Cell::new(Open(0)),
             waiting: Cell::new(false),
             used: Cell::new(false),
             queues: RefCell::new(ManuallyDrop::new(Queues::new())),
@@ -143,18 +180,21 @@ impl Trampoline {
 
     #[inline]
     fn open(&self, caller: Caller) -> Option<Frame> {
-        let call = caller == Caller::User;
-        let full = if call { self.calls.get() >= CALLS } else { self.depth.get() >= FRAMES };
-        if full {
+        let open = self.open.get();
+        if open.is_full(caller) {
             return None;
         }
-        self.depth.set(self.depth.get() + 1);
-        self.calls.set(self.calls.get() + u32::from(call));
+        self.open.set(open.and(caller));
         let suspends = self.waiting.get();
         if suspends {
             self.suspend();
         }
         Some(Frame { caller, suspends })
+    }
+
+    #[inline]
+    fn depth(&self) -> u32 {
+        self.open.get().depth()
     }
 
     #[inline]
@@ -168,8 +208,7 @@ impl Trampoline {
 
     #[inline]
     fn leave(&self, caller: Caller) {
-        self.depth.set(self.depth.get() - 1);
-        self.calls.set(self.calls.get() - u32::from(caller == Caller::User));
+        self.open.set(self.open.get().without(caller));
     }
 
     /// Puts aside what the frame below has queued.
@@ -183,7 +222,7 @@ impl Trampoline {
 
     /// Undoes [`suspend`](Trampoline::suspend); after the outermost frame, hands out the first panic of all.
     fn tidy(&self, suspends: bool) -> Option<Payload> {
-        let outermost = self.depth.get() == 0;
+        let outermost = self.depth() == 0;
         let panic = self.with(|queues| {
             if suspends {
                 queues.current = queues.suspended.pop().unwrap_or(Queue::new());
@@ -272,16 +311,37 @@ pub(crate) fn scrap<X: 'static>(caller: Caller, foreign: X) {
 /// # Panics
 ///
 /// As [`Frame::close`].
-// Not inlined: see `Frame::open`. It is the same for all promises.
-#[inline(never)]
+#[inline(always)]
 pub(crate) fn wake(caller: Caller, waker: Waker) {
-    TRAMPOLINE.with(|t| match t.open(caller) {
+    if caller == Caller::User { wake_framed::<true>(waker) } else { wake_framed::<false>(waker) }
+}
+
+// Not inlined: see `Frame::open_as`. They are the same for all promises.
+#[inline(never)]
+fn wake_framed<const CALL: bool>(waker: Waker) {
+    let caller = if CALL { Caller::User } else { Caller::Quiet };
+    TRAMPOLINE.with(|t| {
+        let open = t.open.get();
+        if open.is_full(caller) || t.waiting.get() {
+            return wake_rarely(caller, waker);
+        }
+        t.open.set(open.and(caller));
+        guard(|| waker.wake());
+        t.close(Frame { caller, suspends: false });
+    });
+}
+
+/// The same where the frame below has something queued, or there is no room.
+#[cold]
+#[inline(never)]
+fn wake_rarely(caller: Caller, waker: Waker) {
+    match Frame::open(caller) {
         Some(frame) => {
             guard(|| waker.wake());
-            t.close(frame);
+            frame.close();
         }
         None => postpone(caller, Job::Call(Box::new(|| waker.wake()))),
-    });
+    }
 }
 
 /// Leaves what found no frame to another one: a drop is done before the call in which it happened returns, a call waits for the end
@@ -301,9 +361,17 @@ pub(crate) struct Frame {
 
 impl Frame {
     /// Opens a frame, unless too many are open.
-    // Not inlined: where the thread-local is defined it is a plain address, elsewhere a call.
+    #[inline(always)]
     pub(crate) fn open(caller: Caller) -> Option<Frame> {
-        TRAMPOLINE.with(|t| t.open(caller))
+        let suspends = if caller == Caller::User { Self::open_as::<true>() } else { Self::open_as::<false>() };
+        suspends.map(|suspends| Frame { caller, suspends })
+    }
+
+    // Not inlined: where the thread-local is defined it is a plain address, elsewhere a call. What is known of the caller saves work.
+    #[inline(never)]
+    fn open_as<const CALL: bool>() -> Option<bool> {
+        let caller = if CALL { Caller::User } else { Caller::Quiet };
+        TRAMPOLINE.with(|t| t.open(caller)).map(|frame| frame.suspends)
     }
 
     /// Runs what was deferred to the frame, and closes it.
@@ -311,13 +379,20 @@ impl Frame {
     /// # Panics
     ///
     /// Resumes the first panic of a callback, if this was the outermost frame and user code asked for it.
+    #[inline(always)]
     pub(crate) fn close(self) {
-        TRAMPOLINE.with(|t| t.close(self));
+        if self.caller == Caller::User { self.close_as::<true>() } else { self.close_as::<false>() }
+    }
+
+    #[inline(never)]
+    fn close_as<const CALL: bool>(self) {
+        let caller = if CALL { Caller::User } else { Caller::Quiet };
+        TRAMPOLINE.with(|t| t.close(Frame { caller, ..self }));
     }
 
     #[cold]
     fn close_used(self) {
-        let outermost = TRAMPOLINE.with(|t| t.depth.get() == 1);
+        let outermost = TRAMPOLINE.with(|t| t.depth() == 1);
         while let Some(job) =
             with(|queues| queues.current.pop().or_else(|| if outermost { queues.overflow.pop() } else { None }))
         {
@@ -348,11 +423,11 @@ impl Nest {
     /// Opens it, if a frame is at work whose queue is empty, and there is room: then what is done here is done when its turn comes.
     pub(crate) fn open() -> Option<Nest> {
         TRAMPOLINE.with(|t| {
-            let depth = t.depth.get();
-            if depth == 0 || depth >= LINKS || t.waiting.get() {
+            let open = t.open.get();
+            if open.depth() == 0 || open.depth() >= LINKS || t.waiting.get() {
                 return None;
             }
-            t.depth.set(depth + 1);
+            t.open.set(open.and(Caller::Library));
             Some(Nest(()))
         })
     }
@@ -360,14 +435,14 @@ impl Nest {
 
 impl Drop for Nest {
     fn drop(&mut self) {
-        TRAMPOLINE.with(|t| t.depth.set(t.depth.get() - 1));
+        TRAMPOLINE.with(|t| t.leave(Caller::Library));
     }
 }
 
 /// Leaves `job` to the frame at work, or runs it now where there is none: for what the library settles by itself.
 pub(crate) fn defer(job: Job) {
     let job = TRAMPOLINE.with(|t| {
-        if t.depth.get() == 0 {
+        if t.depth() == 0 {
             return Some(job);
         }
         t.with(|queues| queues.current.push(job));
@@ -382,7 +457,7 @@ pub(crate) fn defer(job: Job) {
 #[cold]
 pub(crate) fn keep_panic(payload: Payload) {
     let rest = TRAMPOLINE.with(|t| {
-        let framed = t.depth.get() > 0;
+        let framed = t.depth() > 0;
         t.with(|queues| {
             if framed && queues.panic.is_none() {
                 queues.panic = Some(payload);
@@ -432,15 +507,13 @@ pub(crate) fn flush() {
 /// inside a callback, whose own frames must not wait for the callback's end.
 pub(crate) fn isolate() -> impl Drop {
     struct Isolated {
-        depth: u32,
-        calls: u32,
+        open: Open,
         queues: Option<Queues>,
     }
     impl Drop for Isolated {
         fn drop(&mut self) {
             TRAMPOLINE.with(|t| {
-                t.depth.set(self.depth);
-                t.calls.set(self.calls);
+                t.open.set(self.open);
                 if let Some(outer) = self.queues.take() {
                     t.with(|queues| *queues = outer);
                 }
@@ -450,6 +523,6 @@ pub(crate) fn isolate() -> impl Drop {
     flush();
     TRAMPOLINE.with(|t| {
         let queues = t.with(|queues| mem::replace(queues, Queues::new()));
-        Isolated { depth: t.depth.replace(0), calls: t.calls.replace(0), queues: Some(queues) }
+        Isolated { open: t.open.replace(Open(0)), queues: Some(queues) }
     })
 }

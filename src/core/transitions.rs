@@ -36,9 +36,7 @@ impl<T: 'static, E: 'static, P: 'static, F: Flavor> Shared<T, E, P, F> {
 
     #[inline]
     pub(super) fn put(&mut self, loan: &mut Loan<T, E>) {
-        if let Some(outcome) = loan.take() {
-            raw::put_present(&mut self.slot, outcome);
-        }
+        raw::put_back(&mut self.slot, loan);
     }
 
     /// Rejects with an end that the library made. `None` if it was settled already.
@@ -195,12 +193,18 @@ impl<T: 'static, E: 'static, P: 'static, F: Flavor> Shared<T, E, P, F> {
         if let Some(parked) = self.waker_mut(*key) {
             return Ok(Some(mem::replace(parked, waker)));
         }
+        *key = self.park_newly(waker);
+        Ok(None)
+    }
+
+    /// Parks a task that is not parked yet.
+    #[inline]
+    pub(super) fn park_newly(&mut self, waker: Waker) -> Key {
         let entry = Entry::<T, E, P, F>::of_waker(waker);
-        *key = match self.many_mut() {
+        match self.many_mut() {
             Some(extra) => extra.consumers.push(Consumer { entry, claims: true }),
             None => self.add(entry),
-        };
-        Ok(None)
+        }
     }
 
     /// Whether this very task is parked here already.

@@ -6,7 +6,7 @@ use crate::Progress;
 use crate::broken::{Broken, BrokenKind};
 use crate::chain::IntoPromise;
 use crate::core::trampoline::{self, Caller};
-use crate::core::{Accepts, Core, Delivery, Flavor, Links, Machine, Node, Ptr};
+use crate::core::{Accepts, Core, Delivery, Flavor, Links, Machine, Node, Past, Ptr};
 use crate::deferred::{self, Deferred};
 use crate::promise::Promise;
 
@@ -110,7 +110,7 @@ impl<S, V, E, F: Flavor> Input<S, V, E, F> {
         let finish = self.0.with(|shared| shared.finish);
         // All have delivered, and none needs to be left.
         core.forget_sources();
-        core.settle(finish(slots), Caller::Library);
+        core.settle(finish(slots), Past::UNKNOWN, Caller::Library);
     }
 
     /// Fills a slot with a value, or ends the aggregate with an error.
@@ -192,7 +192,7 @@ impl<S, V, E, F: Flavor> Gather<S, V, E, F> {
                 if self.links.is_empty() {
                     self.links.reserve(self.total - index);
                 }
-                self.links.extend(promise.subscribe(
+                self.links.extend(promise.subscribe_later(
                     (self.input.clone(), index),
                     move |(input, index): Indexed<S, V, E, F>, delivery| run(&input, index, delivery),
                     |(input, _): &Indexed<S, V, E, F>| input.target(),

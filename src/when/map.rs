@@ -258,7 +258,7 @@ impl<I, C, U, E, F: Flavor> Flight<I, C, U, E, F> {
             shared.complete()
         });
         if let Some(values) = complete {
-            self.core.settle(Ok(values), Caller::Library);
+            self.core.resolve(values, Caller::Library);
         }
     }
 
@@ -294,7 +294,7 @@ impl<I, C, U, E, F: Flavor> Flight<I, C, U, E, F> {
         }
         match complete {
             Some(values) => {
-                self.core.settle(Ok(values), Caller::Library);
+                self.core.resolve(values, Caller::Library);
             }
             None => self.start(),
         }

@@ -15,7 +15,7 @@ pub(in crate::core) fn take_present<T, E, F: Flavor>(slot: &mut Slot<T, E, F>) -
     let Slot::Present(outcome) = slot else { return None };
     // SAFETY: it is read once, and nothing can happen before it is overwritten, which does not drop it.
     unsafe {
-        let outcome = ptr::read(outcome);
+        let outcome = read_in_words(outcome);
         ptr::write(slot, Slot::Empty);
         Some(outcome)
     }
@@ -62,7 +62,7 @@ pub(in crate::core) fn take_entry<T, E, X, F: Flavor>(
 /// Takes out an entry that is a waker.
 #[inline]
 pub(in crate::core) fn take_waker<T, E, X, F: Flavor>(place: &mut Option<Entry<T, E, X, F>>) -> Option<Waker> {
-    let entry = place.as_ref().filter(|entry| entry.kind() == Kind::Waker)?;
+    let entry = place.as_ref().filter(|entry| entry.calls.is_waker)?;
     // SAFETY: the data of this kind is a waker; it is loaded once, and nothing can happen before it is overwritten, which does not drop
     // it.
     unsafe {
@@ -84,10 +84,54 @@ pub(in crate::core) fn put_entry<T, E, X, F: Flavor>(place: &mut Option<Entry<T,
 #[inline]
 pub(in crate::core) fn put_present<T, E, F: Flavor>(slot: &mut Slot<T, E, F>, outcome: Result<T, E>) {
     debug_assert!(matches!(slot, Slot::Empty));
-    let outcome = ManuallyDrop::new(outcome);
-    // SAFETY: it is valid for writes. That nothing is dropped could at most leak, and an empty slot has nothing to drop. The outcome is
-    // read once.
-    unsafe { ptr::write(slot, Slot::Present(read_in_words(&*outcome))) }
+    // SAFETY: it is valid for writes. That nothing is dropped could at most leak, and an empty slot has nothing to drop.
+    unsafe { ptr::write(slot, Slot::Present(outcome)) }
+}
+
+/// Moves the outcome, if it is in its slot, to a loan that is empty, word by word.
+#[inline(always)]
+pub(in crate::core) fn lend<T, E, F: Flavor>(slot: &mut Slot<T, E, F>, loan: &mut Option<Result<T, E>>) -> bool {
+    let Slot::Present(outcome) = slot else { return false };
+    debug_assert!(loan.is_none());
+    // SAFETY: the outcome is read once, and nothing can happen before it is overwritten, which does not drop it. The loan has nothing to
+    // drop.
+    unsafe {
+        ptr::write(loan, Some(read_in_words(outcome)));
+        ptr::write(slot, Slot::Empty);
+    }
+    true
+}
+
+/// Takes the outcome out of its place, word by word.
+///
+/// # Panics
+///
+/// If there is none.
+#[inline(always)]
+pub(in crate::core) fn take<T, E>(place: &mut Option<Result<T, E>>) -> Result<T, E> {
+    let outcome = place.as_ref().expect("the outcome is here");
+    // SAFETY: it is read once, and nothing can happen before it is overwritten, which does not drop it.
+    unsafe {
+        let outcome = read_in_words(outcome);
+        ptr::write(place, None);
+        outcome
+    }
+}
+
+/// Moves an outcome from one place to another, which is empty.
+#[inline(always)]
+pub(in crate::core) fn put<T, E>(place: &mut Option<Result<T, E>>, from: &mut Option<Result<T, E>>) {
+    debug_assert!(place.is_none());
+    // SAFETY: it is valid for writes. That nothing is dropped could at most leak.
+    unsafe { ptr::write(place, Some(take(from))) }
+}
+
+/// Fills a slot that is empty with what was on loan, if there is something.
+#[inline]
+pub(in crate::core) fn put_back<T, E, F: Flavor>(slot: &mut Slot<T, E, F>, loan: &mut Option<Result<T, E>>) {
+    if loan.is_some() {
+        put_present(slot, take(loan));
+    }
 }
 
 /// Two words of anything: a value, or a box of one.
@@ -136,6 +180,8 @@ pub(in crate::core) enum Kind {
 /// Each function asks for the data of an entry that it was made for; all but `target` use it up, if it is a copy.
 struct Calls<T: 'static, E: 'static, F: Flavor> {
     kind: Kind,
+    /// What the kind says, too: this is asked first, and by itself.
+    is_waker: bool,
     /// Whether an observer looks at an error, too.
     sees_errors: bool,
     look: unsafe fn(Data, &Result<T, E>),
@@ -227,6 +273,7 @@ impl<C: 'static, R: Copy + 'static, G: Copy + 'static> Made<C, R, G> {
     {
         Calls {
             kind: Kind::Observer,
+            is_waker: false,
             sees_errors,
             // SAFETY: the data of an observer is a `C`.
             look: |data, outcome| unsafe { load::<C>(data) }(outcome),
@@ -245,6 +292,7 @@ impl<C: 'static, R: Copy + 'static, G: Copy + 'static> Made<C, R, G> {
     {
         Calls {
             kind: Kind::Continuation,
+            is_waker: false,
             sees_errors: false,
             look: |_, _| not_that(),
             // SAFETY: the data of a continuation is a `C`.
@@ -264,6 +312,7 @@ impl<C: 'static, R: Copy + 'static, G: Copy + 'static> Made<C, R, G> {
     {
         Calls {
             kind: Kind::Canceler,
+            is_waker: false,
             sees_errors: false,
             look: |_, _| not_that(),
             deliver: |_, _| not_that(),
@@ -278,6 +327,7 @@ impl<C: 'static, R: Copy + 'static, G: Copy + 'static> Made<C, R, G> {
     const fn plain<T, E, F: Flavor>(kind: Kind) -> Calls<T, E, F> {
         Calls {
             kind,
+            is_waker: matches!(kind, Kind::Waker),
             sees_errors: false,
             look: |_, _| not_that(),
             deliver: |_, _| not_that(),

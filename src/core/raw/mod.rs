@@ -10,7 +10,7 @@
 //! Nothing foreign runs inside (see the rules in [`core`](super)), so a visit is a few instructions long, at most an allocation, and
 //! who finds the mark waits for that long: it spins a little, then lets other threads run, then sleeps for a moment, in case
 //! the one inside has a lower priority. Who holds the only reference need not go in at all: nobody else can. In the local flavor both
-//! words are plain cells, and there is nobody to wait for.
+//! words are plain cells, there is nobody to wait for, and only builds with debug assertions set the mark, to find a visit in a visit.
 //!
 //! The races of this protocol and of the transitions are modeled in `tests/loom`, in every order and with every value that a load may
 //! see. To the model checker each look at a body is an access of its own, at the moment when it begins, so two visits at once, or one
@@ -34,7 +34,9 @@ mod ptr;
 mod word;
 
 pub(crate) use self::entry::Entry;
-pub(in crate::core) use self::entry::{Kind, put_entry, put_present, take_entry, take_present, take_waker};
+pub(in crate::core) use self::entry::{
+    Kind, lend, put, put_back, put_entry, put_present, take, take_entry, take_present, take_waker,
+};
 pub(crate) use self::node::Work;
 pub(crate) use self::node::{Node, Source};
 pub(crate) use self::ptr::Ptr;

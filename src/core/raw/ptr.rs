@@ -7,7 +7,7 @@ use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::ptr::NonNull;
 
 use super::node::{Node, Source, Work};
-use super::word::Word;
+use super::word::{Number, Word};
 use crate::core::flavor::{CrossesThreads, Flavor};
 use crate::core::node::{Machine, Parked, Sources};
 use crate::core::sync::UnsafeCell;
@@ -75,7 +75,7 @@ impl<X: Machine> Deref for Visit<'_, X> {
 
     #[inline]
     fn deref(&self) -> &X {
-        // SAFETY: who is inside is alone with the body.
+        // SAFETY: who is inside is alone with the body: the word sees to it, or, in the local flavor, that nothing foreign runs inside.
         self.inner.body.with(|body| unsafe { &*body })
     }
 }
@@ -85,6 +85,18 @@ impl<X: Machine> DerefMut for Visit<'_, X> {
     fn deref_mut(&mut self) -> &mut X {
         // SAFETY: as above.
         self.inner.body.with_mut(|body| unsafe { &mut *body })
+    }
+}
+
+impl<X: Machine> Visit<'_, X> {
+    /// Ends it. `look` says whether the machine may have been settled meanwhile.
+    #[inline]
+    pub(in crate::core) fn leave(self, look: bool) {
+        if look {
+            return drop(self);
+        }
+        let visit = ManuallyDrop::new(self);
+        visit.inner.header.word.unlock(visit.held, false);
     }
 }
 
@@ -111,22 +123,28 @@ impl<X: Machine> Ptr<X> {
 
     #[inline]
     pub(crate) fn new(body: impl FnOnce() -> X) -> Self {
-        Self::allocate(body, 1)
+        Self::allocate(body, 1, false)
+    }
+
+    /// A machine that is settled from the beginning.
+    #[inline]
+    pub(in crate::core) fn settled(body: impl FnOnce() -> X) -> Self {
+        Self::allocate(body, 1, true)
     }
 
     /// Two references: most have two ends.
     #[inline]
     pub(crate) fn pair(body: impl FnOnce() -> X) -> (Self, Self) {
-        let first = Self::allocate(body, 2);
+        let first = Self::allocate(body, 2, false);
         let second = Ptr { inner: first.inner, owns: PhantomData };
         (first, second)
     }
 
     /// A function, as what it makes is made in its place: a body moves slowly.
     #[inline]
-    fn allocate(body: impl FnOnce() -> X, references: u32) -> Self {
+    fn allocate(body: impl FnOnce() -> X, references: u32, settled: bool) -> Self {
         let inner = Box::leak(Box::<Inner<X>>::new_uninit());
-        let header = Header { word: Word::new(references), table: &Self::TABLE };
+        let header = Header { word: Word::new(references, settled), table: &Self::TABLE };
         let inner = inner.write(Inner { header, body: UnsafeCell::new(body()) });
         Ptr { inner: NonNull::from(inner), owns: PhantomData }
     }
@@ -173,22 +191,30 @@ impl<X: Machine> Ptr<X> {
         clone
     }
 
-    /// Goes inside for as long as `f` runs, and ends this reference, unless `f` says that it is still wanted.
-    // Inlined, as the next but one, so that what comes out moves in registers.
+    /// Goes inside for as long as `f` runs, and ends this reference, unless `f` says that it is still wanted. `SETTLES` says whether the
+    /// machine may be settled meanwhile.
+    // Inlined, as `end_alone_with`, so that what comes out moves in registers.
     #[inline(always)]
-    pub(in crate::core) fn end_with<R>(self, f: impl FnOnce(&mut X) -> (R, bool)) -> (R, Option<Self>) {
+    pub(in crate::core) fn end_with<const SETTLES: bool, R>(
+        self,
+        f: impl FnOnce(&mut X) -> (R, bool),
+    ) -> (R, Option<Self>) {
         let this = ManuallyDrop::new(self);
         let mut visit = this.visit();
+        let settled = cfg!(debug_assertions) && visit.is_settled();
         let (result, wanted) = f(&mut visit);
+        debug_assert!(SETTLES || visit.is_settled() == settled, "a promise was settled in passing");
         if wanted {
-            drop(visit);
+            visit.leave(SETTLES);
             return (result, Some(ManuallyDrop::into_inner(this)));
         }
         if this.word().subtract_inside(&mut visit.held) {
             // Nobody is left to be told that this visit ends.
             mem::forget(visit);
             // SAFETY: it was the last reference, and is not dropped.
-            unsafe { free(this.inner) };
+            unsafe { free_full(this.inner) };
+        } else {
+            visit.leave(SETTLES);
         }
         (result, None)
     }
@@ -216,6 +242,12 @@ impl<X: Machine> Ptr<X> {
         hint.unwrap_or_else(|| self.with(|body| body.is_settled()))
     }
 
+    /// Whether this is the only reference, where it is worth a look: where a visit is an atomic operation more.
+    #[inline]
+    pub(in crate::core) fn is_last(&self) -> bool {
+        <<X::Flavor as Flavor>::Number as Number>::ATOMIC && self.word().is_one()
+    }
+
     /// The body, if this is the only reference.
     #[inline]
     pub(crate) fn alone(&mut self) -> Option<&mut X> {
@@ -223,6 +255,16 @@ impl<X: Machine> Ptr<X> {
             return None;
         }
         // SAFETY: nobody is inside, and nobody can come in but through this very reference, which is borrowed for as long.
+        Some(self.inner().body.with_mut(|body| unsafe { &mut *body }))
+    }
+
+    /// The same of a machine that is settled.
+    #[inline]
+    pub(in crate::core) fn alone_settled(&mut self) -> Option<&mut X> {
+        if !self.word().is_one_settled() {
+            return None;
+        }
+        // SAFETY: as above.
         Some(self.inner().body.with_mut(|body| unsafe { &mut *body }))
     }
 

@@ -7,23 +7,29 @@ use std::cell::Cell;
 
 use crate::core::sync::{AtomicU32, Ordering, wait};
 
-/// Stands in the word while somebody is inside: the count is in his hands.
-const INSIDE: u32 = 1 << 30;
+/// Stands in the word while somebody is inside, where visits are marked: the count is in his hands.
+const INSIDE: u32 = 1;
 
 /// Stands in the word, beside the count, once the machine has said that it is settled.
-const SETTLED: u32 = 1 << 31;
+const SETTLED: u32 = 2;
 
-/// What the count is modulo.
-const COUNT: u32 = INSIDE - 1;
+/// One reference. The count stands above the marks, so that it begins anew at its end without touching them.
+const ONE: u32 = 4;
 
 /// Beyond this many references something forgets them in a loop. As in `Arc`, going on would end in a use after free.
-const MOST: u32 = COUNT / 4;
+const MOST: u32 = ONE << 28;
 
 /// A word of one flavor.
 pub trait Number: 'static {
+    /// Whether a visit costs more than a look at the word.
+    const ATOMIC: bool;
+    /// Whether a visit is marked.
+    const MARKS: bool;
+
     fn new(number: u32) -> Self;
     fn load(&self) -> u32;
-    fn swap(&self, number: u32) -> u32;
+    /// Marks that somebody is inside, and says what the word was.
+    fn enter(&self) -> u32;
     fn store(&self, number: u32);
     fn increment(&self);
     /// Waits until nobody is inside, goes there, and says what the word was.
@@ -33,21 +39,21 @@ pub trait Number: 'static {
 pub(super) struct Word<N: Number> {
     /// The references that were counted inside, less those that have ended, with [`SETTLED`]; or [`INSIDE`].
     word: N,
-    /// Those that were counted outside. It only grows, modulo [`COUNT`].
+    /// Those that were counted outside. It only grows, and begins anew.
     outside: N,
 }
 
 impl<N: Number> Word<N> {
     #[inline]
-    pub(super) fn new(references: u32) -> Self {
-        Word { word: N::new(references), outside: N::new(0) }
+    pub(super) fn new(references: u32, settled: bool) -> Self {
+        Word { word: N::new((references * ONE) | if settled { SETTLED } else { 0 }), outside: N::new(0) }
     }
 
     /// Goes inside, and says what to leave with.
     #[inline]
     pub(super) fn lock(&self) -> u32 {
-        let held = self.word.swap(INSIDE);
-        if held & INSIDE == 0 { held } else { self.word.lock_contended() }
+        let held = self.word.enter();
+        if !N::MARKS || held & INSIDE == 0 { held } else { self.word.lock_contended() }
     }
 
     /// Leaves.
@@ -56,16 +62,16 @@ impl<N: Number> Word<N> {
         self.word.store(held | if settled { SETTLED } else { 0 });
     }
 
-    /// All references, of which `word` counts those from inside.
+    /// All references, of which `word` counts those from inside, with its marks.
     #[inline]
     fn total(&self, word: u32) -> u32 {
-        word.wrapping_add(self.outside.load()) & COUNT
+        word.wrapping_add(self.outside.load())
     }
 
     /// Counts one reference more, from inside.
     #[inline]
     pub(super) fn add_inside(&self, held: &mut u32) {
-        *held = (*held & SETTLED) | (held.wrapping_add(1) & COUNT);
+        *held = held.wrapping_add(ONE);
         if self.total(*held) > MOST {
             std::process::abort();
         }
@@ -74,9 +80,9 @@ impl<N: Number> Word<N> {
     /// Counts one reference less, from inside. `true` if it was the last: then nobody else will ever be here.
     #[inline]
     pub(super) fn subtract_inside(&self, held: &mut u32) -> bool {
-        *held = (*held & SETTLED) | (held.wrapping_sub(1) & COUNT);
+        *held = held.wrapping_sub(ONE);
         // One that was made outside was made of another one, before that ended in here: it is seen.
-        self.total(*held) == 0
+        self.total(*held) < ONE
     }
 
     /// Counts one reference more, from anywhere.
@@ -110,19 +116,32 @@ impl<N: Number> Word<N> {
     pub(super) fn is_one(&self) -> bool {
         let word = self.word.load();
         // The other half is read after it: what has been counted there since can only make it more.
-        word & INSIDE == 0 && self.total(word) == 1
+        self.total(word) & !SETTLED == ONE
+    }
+
+    /// Whether there is one reference only, and the machine has said that it is settled.
+    #[inline]
+    pub(super) fn is_one_settled(&self) -> bool {
+        self.total(self.word.load()) == ONE | SETTLED
     }
 
     /// Whether the machine has said that it is settled. `None` if somebody is inside.
     #[inline]
     pub(super) fn is_settled(&self) -> Option<bool> {
         let word = self.word.load();
-        (word & INSIDE == 0).then_some(word & SETTLED != 0)
+        match word & (INSIDE | SETTLED) {
+            0 => Some(false),
+            SETTLED => Some(true),
+            _ => None,
+        }
     }
 }
 
 /// Of the thread-safe flavor.
 impl Number for AtomicU32 {
+    const ATOMIC: bool = true;
+    const MARKS: bool = true;
+
     #[inline]
     fn new(number: u32) -> Self {
         AtomicU32::new(number)
@@ -135,9 +154,9 @@ impl Number for AtomicU32 {
     }
 
     #[inline]
-    fn swap(&self, number: u32) -> u32 {
+    fn enter(&self) -> u32 {
         // ORDERING: Acquire, for the Release of `store`: what the last visitor has done is seen by this one.
-        self.swap(number, Ordering::Acquire)
+        self.swap(INSIDE, Ordering::Acquire)
     }
 
     #[inline]
@@ -149,7 +168,7 @@ impl Number for AtomicU32 {
     #[inline]
     fn increment(&self) {
         // ORDERING: Relaxed, as it is made of a reference that keeps the allocation alive, and whose end is a visit.
-        self.fetch_add(1, Ordering::Relaxed);
+        self.fetch_add(ONE, Ordering::Relaxed);
     }
 
     #[cold]
@@ -161,7 +180,7 @@ impl Number for AtomicU32 {
             // Looks before it writes, so that the one inside keeps its cache line.
             // ORDERING: Relaxed, as the look decides nothing.
             if cfg!(loom) || self.load(Ordering::Relaxed) & INSIDE == 0 {
-                let held = Number::swap(self, INSIDE);
+                let held = self.enter();
                 if held & INSIDE == 0 {
                     return held;
                 }
@@ -172,6 +191,11 @@ impl Number for AtomicU32 {
 
 /// Of the local flavor.
 impl Number for Cell<u32> {
+    const ATOMIC: bool = false;
+    // Nobody else can be inside: there is one thread, and nothing foreign runs in a visit, nor another visit to the same machine. That would
+    // be a bug of this crate, and builds with debug assertions, as those of the tests, look for it.
+    const MARKS: bool = cfg!(debug_assertions);
+
     #[inline]
     fn new(number: u32) -> Self {
         Cell::new(number)
@@ -183,8 +207,8 @@ impl Number for Cell<u32> {
     }
 
     #[inline]
-    fn swap(&self, number: u32) -> u32 {
-        self.replace(number)
+    fn enter(&self) -> u32 {
+        if Self::MARKS { self.replace(INSIDE) } else { self.get() }
     }
 
     #[inline]
@@ -194,7 +218,7 @@ impl Number for Cell<u32> {
 
     #[inline]
     fn increment(&self) {
-        self.set(self.get().wrapping_add(1));
+        self.set(self.get().wrapping_add(ONE));
     }
 
     #[cold]
@@ -230,14 +254,14 @@ mod tests {
 
     #[test]
     fn references_end_wherever_they_were_counted() {
-        ends_with_the_last(&Word::<AtomicU32>::new(1));
-        ends_with_the_last(&Word::<Cell<u32>>::new(1));
+        ends_with_the_last(&Word::<AtomicU32>::new(1, false));
+        ends_with_the_last(&Word::<Cell<u32>>::new(1, false));
     }
 
     #[test]
     fn as_many_may_come_and_go_as_the_word_can_count() {
         // As after a billion of references that were counted outside and have ended: both halves are about to begin anew.
-        let word = Word { word: Cell::new(2 | SETTLED), outside: Cell::new(COUNT) };
+        let word = Word { word: Cell::new((2 * ONE) | SETTLED), outside: Cell::new(0_u32.wrapping_sub(ONE)) };
         assert!(word.is_one());
         ends_with_the_last(&word);
         assert_eq!(word.is_settled(), None, "the last visit does not end");
@@ -245,7 +269,7 @@ mod tests {
 
     #[test]
     fn it_is_settled_for_ever() {
-        let word = Word::<AtomicU32>::new(1);
+        let word = Word::<AtomicU32>::new(1, false);
         assert_eq!(word.is_settled(), Some(false));
         let held = word.lock();
         assert_eq!(word.is_settled(), None);
@@ -258,9 +282,10 @@ mod tests {
     }
 
     #[test]
+    #[cfg(debug_assertions)]
     #[should_panic(expected = "in the middle of a visit")]
     fn a_visit_in_a_visit_is_a_bug() {
-        let word = Word::<Cell<u32>>::new(1);
+        let word = Word::<Cell<u32>>::new(1, false);
         word.lock();
         word.lock();
     }

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::task::{Wake, Waker};
 
 use super::{Deferred, Promise};
-use crate::util::{Count, Log, kind_of, poll, poll_once, ready, small_stack, watchdog};
+use crate::util::{Count, Counted, Log, kind_of, poll, poll_once, ready, small_stack, watchdog};
 use deferral::{Broken, BrokenKind, Progress, State, when};
 
 /// A promise that somebody takes out.
@@ -150,6 +150,25 @@ fn a_forward_settles_its_target_at_once_inside_a_callback() {
         entries.add("after");
     });
     assert_eq!(log.text(), "done after");
+}
+
+/// G7: a `then` whose own promise is canceled and gone before its callback returns drops what that brings, and once.
+#[test]
+fn what_a_then_brings_too_late_is_dropped() {
+    let value = Counted::new();
+    let drops = value.drops.clone();
+    let (deferred, promise) = Deferred::<u32>::new();
+    let place: Arc<Mutex<Option<Promise<Counted>>>> = Arc::default();
+    let own = place.clone();
+    let derived = promise.then(move |_| {
+        let derived = own.lock().unwrap().take().expect("it is taken once");
+        assert!(derived.cancel());
+        drop(derived);
+        Ok(value)
+    });
+    *place.lock().unwrap() = Some(derived);
+    assert!(deferred.resolve(1));
+    assert_eq!(drops.get(), 1);
 }
 
 /// G4, G7: a `forward` that closes a ring has rejected it when it returns, inside a callback too.
