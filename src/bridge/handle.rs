@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use super::{owed, timeout};
 use crate::broken::Broken;
 use crate::core::{Accepts, Threaded};
-use crate::event_loop::{Local, Op, Remote, Timer};
+use crate::event_loop::{Local, Op, Remote, Timer, any_call};
 use crate::list::Key;
 use crate::promise::Promise;
 
@@ -256,7 +256,7 @@ impl Handle {
                     f(&local);
                 }
             };
-            local.call_soon(Box::new(call), origin);
+            local.call_soon(any_call(Some(call)), origin);
         };
         match self.remote.running_here().filter(|local| local.has_received_all()) {
             Some(local) => schedule(&local),

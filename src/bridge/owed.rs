@@ -1,6 +1,7 @@
 //! What a loop owes: the outcome of a task, a call or a timer.
 
 use std::any::Any;
+use std::hint::black_box;
 use std::panic::Location;
 use std::pin::Pin;
 use std::rc::{Rc, Weak};
@@ -16,7 +17,7 @@ use crate::core::trampoline::Caller;
 use crate::core::{Accepts, Flavor, Machine, Ptr, State};
 use crate::deferred::{self, Deferred};
 use crate::diagnostics;
-use crate::event_loop::{Local, LocalCall, LocalFuture, Remote, Timer};
+use crate::event_loop::{AnyCall, Local, LocalCall, LocalFuture, Remote, Timer, any_call};
 use crate::list::Key;
 use crate::local;
 use crate::promise::Promise;
@@ -28,8 +29,8 @@ pub(super) struct Owed<T: 'static, E: 'static, P: 'static, F: Flavor> {
 
 impl<T, E, P, F: Flavor> Owed<T, E, P, F> {
     /// A call for the loop, which settles with what `f` returns and does not unwind.
-    pub(super) fn call(self, f: impl FnOnce() -> T + 'static) -> Box<dyn LocalCall> {
-        Box::new(Call { f, owed: self })
+    pub(super) fn call(self, f: impl FnOnce() -> T + 'static) -> AnyCall {
+        any_call(Call { inner: Some((f, self)) })
     }
 
     /// Begins a poll of the task that owes it.
@@ -70,23 +71,26 @@ pub(super) fn owe<T, F: Flavor>(
     (Owed { deferred }, promise)
 }
 
-/// A closure that settles a promise.
+/// A closure that settles a promise, until it has run.
 struct Call<C, T: 'static, E: 'static, P: 'static, F: Flavor> {
-    f: C,
-    owed: Owed<T, E, P, F>,
+    inner: Option<(C, Owed<T, E, P, F>)>,
 }
 
 impl<C: FnOnce() -> T, T, E, P, F: Flavor> LocalCall for Call<C, T, E, P, F> {
-    fn run(self: Box<Self>) {
-        let Call { f, owed } = *self;
+    fn run(&mut self) {
+        let Some((f, owed)) = self.inner.take() else { return };
         match diagnostics::guard(f) {
             Ok(value) => owed.resolve(value),
             Err(payload) => owed.break_by_panic(payload),
         }
     }
 
+    fn fetch(&self) {
+        black_box(self.inner.as_ref().map(|(_, owed)| owed.deferred.state()));
+    }
+
     fn owes(&self) -> Option<Box<dyn Any>> {
-        Some(self.owed.owes())
+        self.inner.as_ref().map(|(_, owed)| owed.owes())
     }
 }
 

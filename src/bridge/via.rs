@@ -8,7 +8,7 @@ use crate::broken::BrokenKind;
 use crate::chain::IntoPromise;
 use crate::core::trampoline::Caller;
 use crate::core::{self, Accepts, Core, Delivery, Home, Source, State, Threaded};
-use crate::event_loop::{Local, Remote};
+use crate::event_loop::{Local, Remote, any_call};
 use crate::list::Key;
 use crate::promise::Promise;
 
@@ -155,7 +155,7 @@ fn owe<T: Send, E: Send, P: Send>(
     let placed = place.clone();
     handle.send(move |local| {
         // A call that never comes.
-        let _ = placed.set(local.call_at(None, Box::new(move || drop(due)), origin));
+        let _ = placed.set(local.call_at(None, any_call(Some(move || drop(due))), origin));
     });
     type Owing = (Handle, Place, &'static Location<'static>);
     let owing: Owing = (handle.clone(), place.clone(), origin);

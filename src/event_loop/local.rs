@@ -10,6 +10,9 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use smallbox::space::S2;
+use smallbox::{SmallBox, smallbox};
+
 use super::clock::Clock;
 use super::remote::{Entry, Message, Remote};
 use super::run::Main;
@@ -21,17 +24,28 @@ use super::{current, quietly};
 use crate::list::Key;
 use crate::unhandled::Work;
 
-/// A closure that tells on request what it owes.
+/// Something to run once, which tells on request what it owes.
 pub(crate) trait LocalCall {
-    fn run(self: Box<Self>);
+    fn run(&mut self);
+    /// Reads the beginning of what it will run on.
+    fn fetch(&self) {}
     /// What it settles when it has run, in the terms of whoever made it.
     fn owes(&self) -> Option<Box<dyn Any>>;
 }
 
+/// A call of any type. What is no larger than two words, as that of a `sleep`, is stored without a box.
+pub(crate) type AnyCall = SmallBox<dyn LocalCall, S2>;
+
+pub(crate) fn any_call(call: impl LocalCall + 'static) -> AnyCall {
+    smallbox!(call)
+}
+
 /// A plain closure owes nothing.
-impl<F: FnOnce()> LocalCall for F {
-    fn run(self: Box<Self>) {
-        self();
+impl<F: FnOnce()> LocalCall for Option<F> {
+    fn run(&mut self) {
+        if let Some(f) = self.take() {
+            f();
+        }
     }
 
     fn owes(&self) -> Option<Box<dyn Any>> {
@@ -41,7 +55,7 @@ impl<F: FnOnce()> LocalCall for F {
 
 /// A scheduled closure. It waits here until it runs or is canceled.
 pub(super) struct Call {
-    pub(super) run: Box<dyn LocalCall>,
+    pub(super) run: AnyCall,
     /// Where it was scheduled.
     pub(super) origin: &'static Location<'static>,
 }
@@ -128,7 +142,7 @@ impl Local {
     }
 
     /// Calls `run`, which was scheduled at `origin`, in the next turn. A closed loop drops it at once.
-    pub(crate) fn call_soon(&self, run: Box<dyn LocalCall>, origin: &'static Location<'static>) -> Key {
+    pub(crate) fn call_soon(&self, run: AnyCall, origin: &'static Location<'static>) -> Key {
         let key = self.add_call(run, origin);
         if key != Key::DANGLING {
             self.enqueue(Entry::Call(key));
@@ -138,12 +152,7 @@ impl Local {
 
     /// Calls `run` in the first turn in which `timer` is due; without one never, and then the call does not count as a timer that is
     /// left. A closed loop drops it at once.
-    pub(crate) fn call_at(
-        &self,
-        timer: Option<Timer>,
-        run: Box<dyn LocalCall>,
-        origin: &'static Location<'static>,
-    ) -> Key {
+    pub(crate) fn call_at(&self, timer: Option<Timer>, run: AnyCall, origin: &'static Location<'static>) -> Key {
         let key = self.add_call(run, origin);
         if let (Some(timer), true) = (timer, key != Key::DANGLING) {
             self.timers.borrow_mut().add(timer, key);
@@ -152,7 +161,7 @@ impl Local {
         key
     }
 
-    fn add_call(&self, run: Box<dyn LocalCall>, origin: &'static Location<'static>) -> Key {
+    fn add_call(&self, run: AnyCall, origin: &'static Location<'static>) -> Key {
         if self.is_closed() {
             quietly(|| drop(run));
             return Key::DANGLING;
@@ -183,7 +192,7 @@ impl Local {
 
     pub(super) fn run_call(&self, key: Key) {
         let call = self.calls.borrow_mut().remove(key);
-        if let Some(call) = call {
+        if let Some(mut call) = call {
             self.ran.set(self.ran.get() + 1);
             self.timed(Work::Call, call.origin, || quietly(|| call.run.run()));
         }

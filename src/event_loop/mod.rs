@@ -67,7 +67,7 @@ pub(crate) use clock::Clock;
 #[cfg(not(feature = "io"))]
 use condvar as sleep;
 pub use host::Turn;
-pub(crate) use local::{Local, LocalCall};
+pub(crate) use local::{AnyCall, Local, LocalCall, any_call};
 #[cfg(feature = "io")]
 use reactor as sleep;
 pub(crate) use remote::{Op, Remote};

@@ -1,6 +1,7 @@
 //! How a loop runs: turns, what to do when nothing is ready, and when to return.
 
 use std::future::Future;
+use std::hint::black_box;
 use std::panic::Location;
 use std::pin::pin;
 use std::ptr;
@@ -23,6 +24,9 @@ const NESTED: &str = "an event loop already runs on this thread: await the futur
 const CLOSED: &str = "this event loop is closed, and runs nothing any more: make a new one";
 const STUCK: &str = "the future waits, but nothing on the loop is ready, and its virtual clock has no timer left to jump to: let \
                      something on this loop wake it, or use a loop on the real clock, which waits for other threads";
+
+/// How many timers that are due have their memory fetched at once.
+const FETCHED: usize = 32;
 
 /// What a run does next.
 pub(super) enum Next<R> {
@@ -221,7 +225,8 @@ impl Local {
             self.receive();
         }
         if self.timers.borrow().is_empty() {
-            self.run_ready();
+            let count = self.ready.borrow().len();
+            self.run_ready(count);
         } else {
             self.run_timers();
         }
@@ -231,15 +236,33 @@ impl Local {
     #[inline(never)]
     fn run_timers(&self) {
         let late = self.collect_due();
-        self.run_ready();
+        let mut count = self.ready.borrow().len();
+        while count > FETCHED {
+            self.fetch_ready();
+            self.run_ready(FETCHED);
+            count -= FETCHED;
+        }
+        self.run_ready(count);
         late.into_iter().for_each(|call| self.push_ready(Entry::Call(call)));
     }
 
-    /// Runs as much as is ready now.
+    /// Has the memory of the next calls fetched, all at once: they were made long ago and in another order, and each would wait for its
+    /// own alone.
+    fn fetch_ready(&self) {
+        let (ready, calls) = (self.ready.borrow(), self.calls.borrow());
+        let next = || {
+            ready.iter().take(FETCHED).filter_map(|entry| if let Entry::Call(key) = entry { Some(*key) } else { None })
+        };
+        next().for_each(|key| {
+            black_box(calls.get(key).map(|call| call.origin));
+        });
+        next().filter_map(|key| calls.get(key)).for_each(|call| call.run.fetch());
+    }
+
+    /// Runs so much of what is ready.
     // Inlined: a loop that runs one task at a time comes here for each poll.
     #[inline(always)]
-    fn run_ready(&self) {
-        let count = self.ready.borrow().len();
+    fn run_ready(&self, count: usize) {
         for _ in 0..count {
             // Taken one by one: what is left after an abnormal exit is still queued.
             let entry = self.ready.borrow_mut().pop_front();
@@ -277,8 +300,11 @@ impl Local {
         let mut ready = self.ready.borrow_mut();
         // What was due after a late one does not overtake it.
         let mut held = now;
-        while let Some((timer, call)) = timers.pop_due(now, |call| self.has_call(call)) {
+        timers.drain_due(now, |timer, call| {
             if timer.is_late() {
+                if !self.has_call(call) {
+                    return; // canceled: it holds up nobody
+                }
                 held = held.min(timer.deadline);
             }
             if timer.is_late() || timer.deadline > held {
@@ -286,7 +312,7 @@ impl Local {
             } else {
                 ready.push_back(Entry::Call(call));
             }
-        }
+        });
         late
     }
 

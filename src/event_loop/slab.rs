@@ -65,6 +65,13 @@ impl<V> Slab<V> {
         }
     }
 
+    pub(super) fn get(&self, key: Key) -> Option<&V> {
+        match self.slots.get(key.index() as usize) {
+            Some(Slot::Taken(number, value)) if *number == key.number() => Some(value),
+            _ => None,
+        }
+    }
+
     pub(super) fn get_mut(&mut self, key: Key) -> Option<&mut V> {
         match self.slots.get_mut(key.index() as usize) {
             Some(Slot::Taken(number, value)) if *number == key.number() => Some(value),

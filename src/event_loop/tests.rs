@@ -20,7 +20,7 @@ use std::task::{Context, Poll, Waker};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::{Clock, Local, LocalFuture, Remote};
+use super::{Clock, Local, LocalFuture, Remote, any_call};
 use crate::awaited;
 use crate::diagnostics::{guard, message};
 use crate::list::Key;
@@ -64,12 +64,12 @@ impl Loop {
 
 #[track_caller]
 fn soon(local: &Local, f: impl FnOnce() + 'static) -> Key {
-    local.call_soon(Box::new(f), Location::caller())
+    local.call_soon(any_call(Some(f)), Location::caller())
 }
 
 #[track_caller]
 fn at(local: &Local, deadline: Option<Instant>, f: impl FnOnce() + 'static) -> Key {
-    local.call_at(deadline.map(|deadline| local.remote().timer(deadline, false)), Box::new(f), Location::caller())
+    local.call_at(deadline.map(|deadline| local.remote().timer(deadline, false)), any_call(Some(f)), Location::caller())
 }
 
 #[track_caller]

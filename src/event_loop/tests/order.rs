@@ -130,6 +130,28 @@ fn timers_fire_by_deadline_even_when_it_is_past() {
 }
 
 #[test]
+fn a_late_timer_that_is_canceled_holds_up_nobody() {
+    let l = Loop::new();
+    let log = Log::new();
+    let (soon_after, first) = (log.adds(3), log.adds(1));
+    let local = Rc::clone(&l);
+    at(&l, l.after(5), move || {
+        first();
+        soon(&local, soon_after);
+    });
+    let late = l.remote().timer(l.after(10).unwrap(), true);
+    let late = l.call_at(Some(late), any_call(Some(log.adds(0))), Location::caller());
+    at(&l, l.after(20), log.adds(2));
+    // So many that the canceled one may stay for a while.
+    (0..4).for_each(|_| _ = at(&l, l.after(1_000), || {}));
+    l.cancel_call(late);
+    let due = l.after(20).unwrap();
+    l.remote().clock().advance_to(due);
+    l.run_until_idle();
+    assert_eq!(log.take(), [1, 2, 3]);
+}
+
+#[test]
 fn equal_deadlines_fire_in_the_order_of_their_making_whatever_is_canceled() {
     let l = Loop::new();
     let log = Log::new();
