@@ -20,6 +20,7 @@ fn repeat(mut operation: impl FnMut() + 'static) -> Round {
     Box::new(move || (0..COUNT).for_each(|_| operation()))
 }
 
+#[inline(always)]
 fn ready<F: Future + Unpin>(future: &mut F) -> F::Output {
     match poll(future) {
         Poll::Ready(output) => output,
@@ -31,6 +32,7 @@ fn consume<V>(value: V) {
     let _ = black_box(value);
 }
 
+#[inline(always)]
 fn pending<F: Future + Unpin>(future: &mut F) {
     assert!(poll(future).is_pending());
 }
