@@ -259,7 +259,7 @@ impl Local {
         next().filter_map(|key| calls.get(key)).for_each(|call| call.run.fetch());
     }
 
-    /// Runs so much of what is ready.
+    /// Runs that many of those that are ready.
     // Inlined: a loop that runs one task at a time comes here for each poll.
     #[inline(always)]
     fn run_ready(&self, count: usize) {

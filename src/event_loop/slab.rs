@@ -80,7 +80,7 @@ impl<V> Slab<V> {
     }
 
     pub(super) fn contains(&self, key: Key) -> bool {
-        matches!(self.slots.get(key.index() as usize), Some(Slot::Taken(number, _)) if *number == key.number())
+        self.get(key).is_some()
     }
 
     /// Takes the entry that `key` names, if it is still here.
