@@ -36,6 +36,7 @@ pub(crate) trait LocalCall {
 /// A call of any type. What is no larger than two words, as that of a `sleep`, is stored without a box.
 pub(crate) type AnyCall = SmallBox<dyn LocalCall, S2>;
 
+/// A call without its type. The unsafe block in the macro is the crate's that it comes from: on stable Rust only a macro can do this.
 pub(crate) fn any_call(call: impl LocalCall + 'static) -> AnyCall {
     smallbox!(call)
 }

@@ -1,6 +1,6 @@
 //! Promises under any executor, and what a waker may do: poll inline, drop others, register callbacks.
 
-use crate::util::{Count, CountingWaker, Log, OnDrop, poll, poll_once, watchdog};
+use crate::util::{Count, CountingWaker, Log, OnDrop, poll, poll_once, small_stack, watchdog};
 use deferral::{Deferred, EventLoop, Promise, local, when};
 use futures::executor::{LocalPool, block_on};
 use futures::future::{Either, FusedFuture, select};
@@ -319,6 +319,53 @@ fn the_only_waker_panics() {
     assert_eq!(crate::util::panic_of(|| outer.resolve(1)), "a waker");
     assert_eq!(log.text(), "after");
     assert!(matches!(poll_once(&mut awaited), Poll::Ready(Ok(2))));
+}
+
+/// G4: a wake inside a callback runs nothing of what waits for the callback's end.
+#[test]
+fn a_wake_in_a_continuation_leaves_the_next_one_its_turn() {
+    let log = Log::new();
+    let (deferred, promise) = Deferred::<u32>::new();
+    let (other, mut awaited) = Deferred::<u32>::new();
+    let wakes = log.clone();
+    assert!(poll(&mut awaited, &Acting::on_wake(move || wakes.add("woken"))).is_pending());
+    let (entries, second) = (log.clone(), log.entry("second"));
+    promise.clone().then(move |n| {
+        entries.add("first(");
+        other.resolve(n);
+        entries.add(")");
+        Ok(())
+    });
+    promise.then(move |_| {
+        second();
+        Ok(())
+    });
+    deferred.resolve(1);
+    assert_eq!(log.text(), "first( woken ) second");
+}
+
+/// G5: wakers that settle the next promise, which wakes the next, take no more stack the more there are.
+#[test]
+fn a_recursion_of_wakes() {
+    const DEPTH: usize = 100_000;
+    let woken = small_stack(|| {
+        let woken = Count::new();
+        let (head, mut promise) = Deferred::<u32>::new();
+        let mut waiting = Vec::new();
+        for _ in 0..DEPTH {
+            let (next, after) = Deferred::<u32>::new();
+            let count = woken.clone();
+            let waker = Acting::on_wake(move || {
+                count.add();
+                next.resolve(1);
+            });
+            assert!(poll(&mut promise, &waker).is_pending());
+            waiting.push(std::mem::replace(&mut promise, after));
+        }
+        head.resolve(1);
+        woken.get()
+    });
+    assert_eq!(woken, DEPTH);
 }
 
 /// G5: a task is woken however deep the settles nest that lead to it.

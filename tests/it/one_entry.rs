@@ -7,7 +7,7 @@ use std::thread;
 
 use deferral::{Broken, Deferred, Promise};
 
-use crate::util::{Count, CountingWaker, Log, poll, small_stack, watchdog};
+use crate::util::{CountingWaker, Log, poll, watchdog};
 
 /// A promise that somebody takes out.
 type Slot = Arc<Mutex<Option<Promise<u32>>>>;
@@ -179,66 +179,4 @@ fn several_wakers_that_settle_nest_to_any_depth() {
         assert!(matches!(poll(&mut promise, &end), std::task::Poll::Ready(Ok(7))));
     }
     assert_eq!(tail.wait().unwrap(), 7);
-}
-
-/// Something to do for whoever wakes it, once.
-struct Doing(Mutex<Option<Box<dyn FnOnce() + Send>>>);
-
-impl Doing {
-    fn waker(f: impl FnOnce() + Send + 'static) -> Waker {
-        Waker::from(Arc::new(Doing(Mutex::new(Some(Box::new(f))))))
-    }
-}
-
-impl Wake for Doing {
-    fn wake(self: Arc<Self>) {
-        let f = self.0.lock().unwrap().take();
-        f.into_iter().for_each(|f| f());
-    }
-}
-
-/// G4: a wake inside a callback runs nothing of what waits for the callback's end.
-#[test]
-fn a_wake_in_a_continuation_leaves_the_next_one_its_turn() {
-    let log = Log::new();
-    let (deferred, promise) = Deferred::<u32>::new();
-    let (other, mut awaited) = Deferred::<u32>::new();
-    assert!(poll(&mut awaited, &Doing::waker(log.entry("woken"))).is_pending());
-    let (entries, second) = (log.clone(), log.entry("second"));
-    promise.clone().then(move |n| {
-        entries.add("first(");
-        other.resolve(n);
-        entries.add(")");
-        Ok(())
-    });
-    promise.then(move |_| {
-        second();
-        Ok(())
-    });
-    deferred.resolve(1);
-    assert_eq!(log.text(), "first( woken ) second");
-}
-
-/// G5: wakers that settle the next promise, which wakes the next, take no more stack the more there are.
-#[test]
-fn a_recursion_of_wakes() {
-    const DEPTH: usize = 100_000;
-    let woken = small_stack(|| {
-        let woken = Count::new();
-        let (head, mut promise) = Deferred::<u32>::new();
-        let mut waiting = Vec::new();
-        for _ in 0..DEPTH {
-            let (next, after) = Deferred::<u32>::new();
-            let count = woken.clone();
-            let waker = Doing::waker(move || {
-                count.add();
-                next.resolve(1);
-            });
-            assert!(poll(&mut promise, &waker).is_pending());
-            waiting.push(std::mem::replace(&mut promise, after));
-        }
-        head.resolve(1);
-        woken.get()
-    });
-    assert_eq!(woken, DEPTH);
 }
