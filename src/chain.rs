@@ -147,7 +147,7 @@ where
         F: Accepts<C>,
     {
         let core = self.into_core();
-        let key = core.consume(<F as Accepts<C>>::continuation(context, run, target), Caller::Library);
+        let key = core.consume(<F as Accepts<C>>::continuation(context, run, target));
         Some(core.into_link(key, false))
     }
 
@@ -320,7 +320,7 @@ where
             target.core().deliver(delivery, Caller::Library);
         };
         let continuation = <F as Accepts<Deferred<T, E, Progress, F>>>::continuation(target, run, waiting);
-        let key = source.consume(continuation, Caller::Library);
+        let key = source.consume(continuation);
         core.adopt(source.into_link(key, false), caller);
     }
 

@@ -46,7 +46,7 @@ impl Key {
         index
     }
 
-    /// Which registration of its list it names, modulo 2^32.
+    /// Which registration it names, modulo 2^32, or 2^31 in a loop.
     #[inline]
     pub(crate) fn number(self) -> u32 {
         (self.0 >> 32) as u32

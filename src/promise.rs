@@ -353,6 +353,7 @@ impl<T, E, P, F: Flavor> Promise<T, E, P, F> {
     /// # Panics
     ///
     /// If this promise has given its outcome already.
+    #[inline]
     #[track_caller]
     pub(crate) fn into_core(mut self) -> Core<T, E, P, F> {
         self.spend();

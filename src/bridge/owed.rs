@@ -14,7 +14,7 @@ use crate::Progress;
 use crate::awaited;
 use crate::broken::{Broken, BrokenKind};
 use crate::core::trampoline::Caller;
-use crate::core::{Accepts, Flavor, Machine, Ptr, State};
+use crate::core::{Accepts, Flavor, Machine, Ptr};
 use crate::deferred::{self, Deferred};
 use crate::diagnostics;
 use crate::event_loop::{AnyCall, Local, LocalCall, LocalFuture, Remote, Timer, any_call};
@@ -56,7 +56,7 @@ impl<T, E, P, F: Flavor> Owed<T, E, P, F> {
 
 impl<T, E, P, F: Flavor> Drop for Owed<T, E, P, F> {
     fn drop(&mut self) {
-        if self.deferred.state() == State::Pending {
+        if !self.deferred.core().is_settled() {
             self.deferred.core().break_by(BrokenKind::LoopClosed, Caller::Quiet);
         }
     }

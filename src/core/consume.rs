@@ -5,9 +5,9 @@ use std::task::{Context, Poll, Waker};
 use super::flavor::Flavor;
 use super::handle::{Core, Inside};
 use super::lend::{self, panicked};
-use super::raw;
-use super::state::{CloneFn, Delivery, Entry, Loan, Shared};
-use super::trampoline::{self, Caller};
+use super::raw::{self, Source};
+use super::state::{CloneFn, Delivery, Entry, Loan, Shared, Step};
+use super::trampoline::{self, Caller, Frame};
 use super::transitions::Take;
 use crate::awaited;
 use crate::broken::{Broken, BrokenKind};
@@ -17,31 +17,75 @@ use crate::trace;
 
 impl<T, E, P, F: Flavor> Core<T, E, P, F> {
     pub(crate) fn cancel(&self) -> bool {
-        self.break_by(BrokenKind::Canceled, Caller::User)
+        let mut shared = self.0.visit();
+        let Some((source, key)) = shared.cancel_simply() else {
+            shared.leave(false);
+            return self.break_by(BrokenKind::Canceled, Caller::User);
+        };
+        let origin = shared.origin;
+        drop(shared);
+        trace::broken(origin, BrokenKind::Canceled);
+        self.leave(source, key);
+        true
     }
 
-    /// Registers a continuation, which takes over a right.
-    #[inline]
-    pub(crate) fn consume(&self, continuation: Entry<T, E, P, F>, caller: Caller) -> Key {
-        let mut loan = None;
-        let (key, step) = self.with(|shared| shared.consume(continuation, caller == Caller::Library, &mut loan));
-        self.perform_with(step, loan, caller);
+    /// Cancels the one source, and then serves whoever came meanwhile.
+    #[inline(never)]
+    fn leave(&self, source: Source<F>, key: Key) {
+        let Some(frame) = Frame::open(Caller::User) else {
+            return self.postpone(Step::Leave(source, key, true), None, Caller::User);
+        };
+        trampoline::guard(|| {
+            source.node().withdraw(key, true);
+            drop(source);
+        });
+        let mut shared = self.0.visit();
+        if shared.has_left_simply() {
+            shared.lender = 0;
+            shared.leave(false);
+        } else {
+            let step = shared.resume(&mut None);
+            drop(shared);
+            trampoline::guard(|| lend::proceed(&self.0, step, None));
+        }
+        frame.close();
+    }
+
+    /// Registers a continuation, which takes over a right. If the outcome is here, it runs when its turn comes.
+    #[inline(always)]
+    pub(crate) fn consume(&self, continuation: Entry<T, E, P, F>) -> Key {
+        let mut shared = self.0.visit();
+        if shared.registers_simply() {
+            shared.register_simply(continuation);
+            shared.leave(false);
+            return Key::FIRST;
+        }
+        shared.leave(false);
+        self.consume_fully(continuation)
+    }
+
+    #[inline(never)]
+    fn consume_fully(&self, continuation: Entry<T, E, P, F>) -> Key {
+        let (key, step) = self.with(|shared| shared.consume(continuation, true, &mut None));
+        self.perform(step, Caller::Library);
         key
     }
 
     /// Exercises a right if the outcome is here. `None` if it is not: the right remains.
     ///
     /// It is for continuations: one that has a home gives them nothing elsewhere.
-    #[inline]
+    // Inlined, so that the outcome moves in registers.
+    #[inline(always)]
     pub(crate) fn try_take(&mut self) -> Option<Delivery<T, E>> {
-        if self.is_settled() { self.try_take_settled() } else { None }
+        match self.take_alone() {
+            Some(outcome) => Some(self.trace(outcome)),
+            None if self.is_settled() => self.try_take_shared(),
+            None => None,
+        }
     }
 
     #[inline(never)]
-    fn try_take_settled(&mut self) -> Option<Delivery<T, E>> {
-        if let Some(outcome) = self.take_alone() {
-            return Some(self.trace(outcome));
-        }
+    fn try_take_shared(&mut self) -> Option<Delivery<T, E>> {
         if self.with(|shared| shared.has_home()) {
             return None;
         }
@@ -55,11 +99,17 @@ impl<T, E, P, F: Flavor> Core<T, E, P, F> {
     }
 
     /// What was taken here, with what is known of it.
+    #[inline]
     pub(crate) fn trace(&self, outcome: Result<T, E>) -> Delivery<T, E> {
         match outcome {
             Ok(value) => Delivery::Outcome(Ok(value)),
-            Err(error) => Delivery::of(Err(error), self.with(|shared| shared.past())),
+            Err(error) => self.trace_error(error),
         }
+    }
+
+    #[inline(never)]
+    fn trace_error(&self, error: E) -> Delivery<T, E> {
+        Delivery::of(Err(error), self.with(|shared| shared.past()))
     }
 
     /// Takes the outcome, if it is here and this is the only reference: then nobody else has to be told.

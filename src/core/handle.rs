@@ -234,10 +234,13 @@ impl<T, E, F: Flavor> Core<T, E, Progress, F> {
     /// Queues a report of the library's own, and tells whether there is somebody to tell it to: then [`run`](Core::run) has to follow. An
     /// aggregate calls it under its own lock, so that reports from many threads keep their order; nothing foreign runs before.
     pub(crate) fn queue_report(&self, report: Progress) -> bool {
-        self.with(|shared| match shared.note_simply(report) {
+        let mut shared = self.0.visit();
+        let runs = match shared.note_simply(report) {
             Ok(_replaced) => false,
             Err(report) => shared.report(Event::Notify(report), true).is_ok_and(|(step, _)| !step.is_rest()),
-        })
+        };
+        shared.leave(false);
+        runs
     }
 
     /// Does what [`queue_report`](Core::queue_report) has left to do.

@@ -76,8 +76,8 @@
 //! 1. Inside nothing foreign runs: no callback, no waker's clone, wake or drop, no clone or drop of a user's value, no
 //!    `E::from`. A transition hands out what is to be dropped.
 //! 2. One visit at a time. An aggregate may visit its own promise from inside itself, and a source a promise that is just being derived
-//!    from it and known to nobody, never the other way round. No reference ends
-//!    inside: it may be the last one.
+//!    from it and known to nobody, never the other way round. No reference ends inside but the visitor's own, in a visit that nobody
+//!    needs to leave if it was the last one.
 //! 3. The outcome is back in its place before wakers and continuations run.
 //! 4. Foreign code is always called inside a guard, and through the [`trampoline`]: it may re-enter, panic, and
 //!    drop its own promise.
@@ -115,6 +115,6 @@ pub(crate) use self::home::Home;
 pub(crate) use self::lend::unfollow;
 pub(crate) use self::node::{Machine, Parked, Sources};
 pub(crate) use self::past::Past;
-pub(crate) use self::raw::{End, Ending, Node, Ptr, Source};
+pub(crate) use self::raw::{End, Ending, Node, Ptr, Source, Spare};
 pub use self::state::State;
 pub(crate) use self::state::{Delivery, Shared, clone_outcome};

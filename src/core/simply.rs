@@ -7,8 +7,9 @@ use super::extra::{Consumer, Extra};
 use super::flavor::Flavor;
 use super::past::Past;
 use super::raw::{self, Kind, Source};
-use super::state::{Entry, Loan, Shared, Slot};
+use super::state::{Entry, Loan, Phase, Shared, Slot};
 use super::trampoline;
+use crate::broken::{Broken, BrokenKind};
 use crate::list::{Key, Taken};
 
 /// Those that wait, in their order.
@@ -99,6 +100,26 @@ impl<T: 'static, E: 'static, P: 'static, F: Flavor> Shared<T, E, P, F> {
             }
             _ => Err(outcome),
         }
+    }
+
+    /// Cancels a promise that follows one source, if nothing is registered, and makes the caller the lender, who cancels that source.
+    #[inline]
+    pub(super) fn cancel_simply(&mut self) -> Option<(Source<F>, Key)> {
+        if !matches!(self.slot, Slot::Follows(..)) || self.entry.is_some() || self.lender != 0 || !self.is_pending() {
+            return None;
+        }
+        let Slot::Follows(source, key) = mem::replace(&mut self.slot, Slot::Empty) else { return None };
+        let broken = Broken::new(BrokenKind::Canceled, self.origin);
+        self.slot = broken.into_error().map_or_else(Slot::Broken, |error| Slot::Present(Err(error)));
+        (self.phase, self.claims) = (Phase::Canceled, false);
+        self.lender = trampoline::this_thread();
+        Some((source, key))
+    }
+
+    /// Whether nothing is left to do once the source has been canceled.
+    #[inline]
+    pub(super) fn has_left_simply(&self) -> bool {
+        matches!(self.slot, Slot::Present(_)) && self.gives_back_simply()
     }
 
     /// Notes a report of which nobody has to be told, where others were noted before. Otherwise it comes back.

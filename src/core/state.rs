@@ -126,7 +126,7 @@ pub(super) enum Slot<T, E, F: Flavor> {
     /// The source of a derived promise, and the entry there.
     Follows(Source<F>, Key),
     Present(Result<T, E>),
-    /// Rejected by the library. The error is made of it by whoever lends next.
+    /// Rejected by the library. The error is made of it by whoever lends next. (Where it is the error itself, a cancel makes it at once.)
     Broken(Broken),
     /// The error could not be made of a [`Broken`]: `E::from` panicked.
     Spoiled(Broken),
@@ -179,12 +179,9 @@ impl<T, E, P, F: Flavor> Step<T, E, P, F> {
 ///
 /// A promise with one waker, callback or continuation has it in `entry`, and its one source in `slot`. Whatever is more is in an
 /// [`Extra`], which takes the place of the entry.
+// In this order, so that what a settle of something small touches lies in two cache lines, with the header, wherever the block begins.
+#[repr(C)]
 pub struct Shared<T: 'static, E: 'static, P: 'static, F: Flavor> {
-    pub(super) origin: &'static Location<'static>,
-    /// Makes the error of a rejection by the library. `Drop` can carry no bounds, so the constructor captured it.
-    pub(super) broken: fn(Broken) -> E,
-    pub(super) slot: Slot<T, E, F>,
-    pub(super) entry: Option<Entry<T, E, P, F>>,
     /// The number of those that may still take the outcome: promises, and continuations.
     pub(super) rights: u32,
     /// The number of `Deferred`s.
@@ -198,6 +195,11 @@ pub struct Shared<T: 'static, E: 'static, P: 'static, F: Flavor> {
     pub(super) claims: bool,
     /// Whether the continuation in `entry` cannot cancel: nobody holds its own promise.
     pub(super) silent: bool,
+    pub(super) entry: Option<Entry<T, E, P, F>>,
+    pub(super) slot: Slot<T, E, F>,
+    pub(super) origin: &'static Location<'static>,
+    /// Makes the error of a rejection by the library. `Drop` can carry no bounds, so the constructor captured it.
+    pub(super) broken: fn(Broken) -> E,
     pub(super) site: Site,
 }
 

@@ -16,6 +16,7 @@
 //!
 //! The thread-local needs no drop, so all this works in the destructors of other thread-locals, too.
 
+use std::any::TypeId;
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::mem::{self, ManuallyDrop};
@@ -25,6 +26,7 @@ use std::task::Waker;
 
 use super::raw::Work;
 use super::sync::per_thread;
+use crate::broken::Broken;
 use crate::diagnostics::{self, Payload};
 
 /// How many frames nest that user code has called for. The guarantee is sixteen settles; a registration may stand between each two.
@@ -296,6 +298,10 @@ fn enter(job: Job) {
 pub(crate) fn scrap<X: 'static>(caller: Caller, foreign: X) {
     if !mem::needs_drop::<X>() {
         return;
+    }
+    if TypeId::of::<X>() == TypeId::of::<Broken>() {
+        // Not foreign at all, and the most common.
+        return drop(foreign);
     }
     match Frame::open(caller) {
         Some(frame) => {

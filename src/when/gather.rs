@@ -6,7 +6,7 @@ use crate::Progress;
 use crate::broken::{Broken, BrokenKind};
 use crate::chain::IntoPromise;
 use crate::core::trampoline::{self, Caller};
-use crate::core::{Accepts, Core, Delivery, Flavor, Links, Machine, Node, Past, Ptr};
+use crate::core::{Accepts, Core, Delivery, Flavor, Links, Machine, Node, Past, Ptr, Spare};
 use crate::deferred::{self, Deferred};
 use crate::promise::Promise;
 
@@ -22,7 +22,7 @@ pub(super) struct Slots<S: 'static, V: 'static, E: 'static, F: Flavor> {
     open: bool,
     /// The outcome of an aggregate whose slots are all filled.
     finish: fn(S) -> Result<V, E>,
-    /// Held for as long as an input may bring something.
+    /// Held for as long as an input may bring something, or is still to be added.
     deferred: Deferred<V, E, Progress, F>,
 }
 
@@ -37,13 +37,44 @@ pub struct Input<S: 'static, V: 'static, E: 'static, F: Flavor>(Ptr<Slots<S, V, 
 /// The share of an input, and its index.
 pub(super) type Indexed<S, V, E, F> = (Input<S, V, E, F>, usize);
 
-impl<S, V, E, F: Flavor> Clone for Input<S, V, E, F> {
-    fn clone(&self) -> Self {
-        Input(self.0.clone())
+/// What the end of an input is to the aggregate.
+pub(super) enum Arrival<X, V: 'static, E: 'static> {
+    /// Something for its slot.
+    Part(X),
+    /// The outcome of the aggregate.
+    Whole(Delivery<V, E>),
+    /// The same, and it counts as progress.
+    Last(Delivery<V, E>),
+}
+
+/// What comes out of a visit that has filled the last slot.
+struct Full<S, V: 'static, E: 'static, F: Flavor> {
+    slots: S,
+    finish: fn(S) -> Result<V, E>,
+    core: Core<V, E, Progress, F>,
+}
+
+impl<S, V, E, F: Flavor> Full<S, V, E, F> {
+    #[inline(never)]
+    fn settle(self) {
+        // All have delivered, and none needs to be left.
+        self.core.forget_sources();
+        self.core.settle((self.finish)(self.slots), Past::UNKNOWN, Caller::Library);
     }
 }
 
 impl<S, V, E, F: Flavor> Slots<S, V, E, F> {
+    /// Fills the slot of an input. What comes too late stays where it is, to be dropped outside.
+    #[inline]
+    fn fill<X>(&mut self, index: usize, part: &mut Option<X>, store: impl FnOnce(&mut S, usize, X)) {
+        if let Some(slots) = &mut self.slots {
+            if let Some(part) = part.take() {
+                store(slots, index, part);
+                self.settled += 1;
+            }
+        }
+    }
+
     /// Queues a report. Whom it makes run it comes back.
     fn report(&self) -> Option<Core<V, E, Progress, F>> {
         let core = self.deferred.core();
@@ -51,42 +82,56 @@ impl<S, V, E, F: Flavor> Slots<S, V, E, F> {
         core.queue_report(report).then(|| core.clone())
     }
 
-    /// The slots, if they are all filled, and not by inputs alone that are still being added.
-    fn complete(&mut self) -> Option<(Core<V, E, Progress, F>, S)> {
-        if self.open || self.settled < self.total {
-            return None;
-        }
-        self.slots.take().map(|slots| (self.deferred.core().clone(), slots))
+    /// Takes the slots, if they are all filled, and all inputs have been added.
+    #[inline]
+    fn complete(&mut self) -> Option<Full<S, V, E, F>> {
+        if self.settled < self.total { None } else { self.take() }
+    }
+
+    #[cold]
+    fn take(&mut self) -> Option<Full<S, V, E, F>> {
+        let slots = self.slots.take()?;
+        Some(Full { slots, finish: self.finish, core: self.deferred.core().clone() })
     }
 }
 
 impl<S, V, E, F: Flavor> Input<S, V, E, F> {
     /// The promise that waits for the input.
-    pub(super) fn target(&self) -> Option<Node<F>> {
+    fn target(&self) -> Option<Node<F>> {
         Some(self.0.with(|shared| shared.deferred.core().node()))
+    }
+
+    /// The input has settled.
+    #[inline]
+    fn arrive<X>(self, index: usize, arrival: Arrival<X, V, E>, store: impl FnOnce(&mut S, usize, X)) {
+        match arrival {
+            Arrival::Part(part) => self.fill(index, part, store),
+            Arrival::Whole(delivery) => self.decide(delivery, false),
+            Arrival::Last(delivery) => self.decide(delivery, true),
+        }
     }
 
     /// Fills a slot. The last one settles the aggregate.
     #[inline]
-    pub(super) fn fill<T>(&self, value: T, store: impl FnOnce(&mut S, T)) {
-        // What comes too late comes out again, and is dropped after unlocking. Out come large things by reference, as they move slowly.
-        let (mut value, mut full) = (Some(value), None);
-        let report = self.0.with(|shared| {
-            let slots = shared.slots.as_mut()?;
-            store(slots, value.take()?);
-            shared.settled += 1;
-            if shared.open {
-                return None;
+    fn fill<X>(self, index: usize, part: X, store: impl FnOnce(&mut S, usize, X)) {
+        // Out come large things by reference, as they move slowly.
+        let (mut part, mut full) = (Some(part), None);
+        let (report, share) = self.0.end_with::<false, _>(|shared| {
+            shared.fill(index, &mut part, store);
+            if part.is_some() || shared.open {
+                return (None, false);
             }
             full = shared.complete();
-            shared.report()
+            // The last one stays until the aggregate is settled: it would be abandoned.
+            (shared.report(), full.is_some())
         });
         if let Some(core) = report {
             core.run(Caller::Library);
         }
         if let Some(full) = full {
-            self.settle(full);
+            full.settle();
         }
+        drop(share);
     }
 
     /// All inputs have been added.
@@ -101,29 +146,8 @@ impl<S, V, E, F: Flavor> Input<S, V, E, F> {
             core.run(Caller::Library);
         }
         if let Some(full) = full {
-            self.settle(full);
+            full.settle();
         }
-    }
-
-    #[inline(never)]
-    fn settle(&self, (core, slots): (Core<V, E, Progress, F>, S)) {
-        let finish = self.0.with(|shared| shared.finish);
-        // All have delivered, and none needs to be left.
-        core.forget_sources();
-        core.settle(finish(slots), Past::UNKNOWN, Caller::Library);
-    }
-
-    /// Fills a slot with a value, or ends the aggregate with an error.
-    pub(super) fn arrive<T>(&self, delivery: Delivery<T, E>, store: impl FnOnce(&mut S, T)) {
-        match delivery.value() {
-            Ok(value) => self.fill(value, store),
-            Err(rejection) => self.decide(rejection, false),
-        }
-    }
-
-    /// Settles the aggregate with the outcome of this one input, which counts as progress.
-    pub(super) fn conclude(&self, delivery: Delivery<V, E>) {
-        self.decide(delivery, true);
     }
 
     /// Settles the aggregate. What other inputs brought, or still bring, is dropped: the slots go under the same lock.
@@ -149,6 +173,8 @@ impl<S, V, E, F: Flavor> Input<S, V, E, F> {
 /// An aggregate in the making.
 pub(super) struct Gather<S: 'static, V: 'static, E: 'static, F: Flavor> {
     input: Input<S, V, E, F>,
+    /// For the inputs that are still to be added.
+    shares: Option<Spare<Slots<S, V, E, F>>>,
     promise: Promise<V, E, Progress, F>,
     links: Links<F>,
     total: usize,
@@ -168,15 +194,16 @@ impl<S, V, E, F: Flavor> Gather<S, V, E, F> {
         let (deferred, promise) = deferred::pair(broken, origin);
         promise.core().set_aggregate();
         let slots = Slots { slots: Some(slots), settled: 0, total, open: true, finish, deferred };
-        Gather { input: Input(Ptr::new(|| slots)), promise, links: Links::<F>::new(), total, empty: None }
+        Gather { input: Input(Ptr::new(|| slots)), shares: None, promise, links: Links::<F>::new(), total, empty: None }
     }
 
-    /// Adds an input, and what to do when it settles.
-    pub(super) fn add<A>(
+    /// Adds an input: what its end is to the aggregate, and how to store its part of it.
+    pub(super) fn add<A, X>(
         &mut self,
         promise: A,
         index: usize,
-        run: impl FnOnce(&Input<S, V, E, F>, usize, Delivery<A::Value, A::Error>) + Copy + 'static,
+        sort: impl FnOnce(Delivery<A::Value, A::Error>) -> Arrival<X, V, E> + Copy + 'static,
+        store: impl FnOnce(&mut S, usize, X) + Copy + 'static,
     ) where
         A: IntoPromise<F>,
         F: Accepts<Indexed<S, V, E, F>>,
@@ -187,18 +214,43 @@ impl<S, V, E, F: Flavor> Gather<S, V, E, F> {
             return;
         }
         match promise.take_settled() {
-            Ok(delivery) => run(&self.input, index, delivery),
+            Ok(delivery) => match sort(delivery) {
+                Arrival::Part(part) => self.fill(index, part, store),
+                Arrival::Whole(delivery) => self.input.decide(delivery, false),
+                Arrival::Last(delivery) => self.input.decide(delivery, true),
+            },
             Err(promise) => {
                 if self.links.is_empty() {
                     self.links.reserve(self.total - index);
                 }
+                let share = self.share(self.total - index);
                 self.links.extend(promise.subscribe_later(
-                    (self.input.clone(), index),
-                    move |(input, index): Indexed<S, V, E, F>, delivery| run(&input, index, delivery),
+                    (share, index),
+                    move |(input, index): Indexed<S, V, E, F>, delivery| input.arrive(index, sort(delivery), store),
                     |(input, _): &Indexed<S, V, E, F>| input.target(),
                 ));
             }
         }
+    }
+
+    /// Fills the slot of an input that was settled before.
+    #[inline]
+    fn fill<X>(&mut self, index: usize, part: X, store: impl FnOnce(&mut S, usize, X)) {
+        let mut part = Some(part);
+        match self.input.0.alone() {
+            Some(shared) => shared.fill(index, &mut part, store),
+            None => self.input.0.with(|shared| shared.fill(index, &mut part, store)),
+        }
+    }
+
+    /// The share of an input, of which up to `most` are still to come.
+    fn share(&mut self, most: usize) -> Input<S, V, E, F> {
+        if let Some(share) = self.shares.as_mut().and_then(Spare::next) {
+            return Input(share);
+        }
+        let (share, shares) = self.input.0.clone_many(most);
+        self.shares = Some(shares);
+        Input(share)
     }
 
     pub(super) fn finish(self) -> Promise<V, E, Progress, F> {

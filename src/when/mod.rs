@@ -30,7 +30,7 @@ mod map;
 
 use std::panic::Location;
 
-use self::gather::{Gather, Indexed};
+use self::gather::{Arrival, Gather, Indexed};
 use crate::Progress;
 use crate::broken::Broken;
 use crate::chain::IntoPromise;
@@ -118,11 +118,18 @@ where
         let slots = std::iter::repeat_with(|| None).take(total).collect();
         let mut gather = Gather::new(slots, total, resolve_all, broken, origin);
         for (index, promise) in self.into_iter().enumerate() {
-            gather.add(promise, index, |input, index, delivery| {
-                input.arrive(delivery, |slots, value| slots[index] = Some(value));
-            });
+            gather.add(promise, index, value_or_error, |slots, index, value| slots[index] = Some(value));
         }
         gather.finish()
+    }
+}
+
+/// A value is a part of the aggregate, an error its end.
+#[inline]
+fn value_or_error<T, V, E>(delivery: Delivery<T, E>) -> Arrival<T, V, E> {
+    match delivery.value() {
+        Ok(value) => Arrival::Part(value),
+        Err(rejection) => Arrival::Whole(rejection),
     }
 }
 
@@ -164,9 +171,7 @@ where
         let finish = |slots: [Option<A::Value>; N]| Ok(slots.map(|slot| slot.expect(FULL)));
         let mut gather = Gather::new(slots, N, finish, broken, origin);
         for (index, promise) in self.into_iter().enumerate() {
-            gather.add(promise, index, |input, index, delivery| {
-                input.arrive(delivery, |slots, value| slots[index] = Some(value));
-            });
+            gather.add(promise, index, value_or_error, |slots, index, value| slots[index] = Some(value));
         }
         gather.finish()
     }
@@ -216,12 +221,8 @@ macro_rules! when_tuple {
                     Ok((slots.$zero.expect(FULL), $(slots.$index.expect(FULL),)*))
                 };
                 let mut gather = Gather::new(slots, total, finish, broken, origin);
-                gather.add(self.$zero, $zero, |input, _, delivery| {
-                    input.arrive(delivery, |slots, value| slots.$zero = Some(value));
-                });
-                $(gather.add(self.$index, $index, |input, _, delivery| {
-                    input.arrive(delivery, |slots, value| slots.$index = Some(value));
-                });)*
+                gather.add(self.$zero, $zero, value_or_error, |slots, _, value| slots.$zero = Some(value));
+                $(gather.add(self.$index, $index, value_or_error, |slots, _, value| slots.$index = Some(value));)*
                 gather.finish()
             }
         }
@@ -265,20 +266,21 @@ where
     let promises: Vec<_> = promises.into_iter().collect();
     let slots: Vec<Option<E>> = promises.iter().map(|_| None).collect();
     let mut gather = Gather::new(slots, promises.len(), reject_all, Vec::from, Location::caller());
-    for (index, promise) in promises.into_iter().enumerate() {
-        gather.add(promise, index, |input, index, delivery| match delivery {
-            Delivery::Outcome(Ok(value)) => input.conclude(Delivery::Outcome(Ok(value))),
-            Delivery::Outcome(Err(error)) | Delivery::Traced(error, _) | Delivery::Excused(error, _) => {
-                input.fill(error, |slots, error| slots[index] = Some(error));
+    let sort = |delivery| match delivery {
+        Delivery::Outcome(Ok(value)) => Arrival::Last(Delivery::Outcome(Ok(value))),
+        Delivery::Outcome(Err(error)) | Delivery::Traced(error, _) | Delivery::Excused(error, _) => {
+            Arrival::Part(error)
+        }
+        Delivery::Broken(broken) => match diagnostics::guard(|| E::from(broken.clone())) {
+            Ok(error) => Arrival::Part(error),
+            Err(payload) => {
+                diagnostics::discard(payload);
+                Arrival::Last(Delivery::Broken(broken))
             }
-            Delivery::Broken(broken) => match diagnostics::guard(|| E::from(broken.clone())) {
-                Ok(error) => input.fill(error, |slots, error| slots[index] = Some(error)),
-                Err(payload) => {
-                    diagnostics::discard(payload);
-                    input.conclude(Delivery::Broken(broken));
-                }
-            },
-        });
+        },
+    };
+    for (index, promise) in promises.into_iter().enumerate() {
+        gather.add(promise, index, sort, |slots, index, error| slots[index] = Some(error));
     }
     gather.finish()
 }
@@ -312,7 +314,7 @@ where
     let promises: Vec<_> = promises.into_iter().collect();
     let mut gather = Gather::racing(promises.len(), E::from, Location::caller());
     for (index, promise) in promises.into_iter().enumerate() {
-        gather.add(promise, index, |input, _, delivery| input.conclude(delivery));
+        gather.add(promise, index, Arrival::<(), T, E>::Last, |(), _, ()| ());
     }
     gather.finish()
 }
@@ -342,14 +344,13 @@ where
     let promises: Vec<_> = promises.into_iter().collect();
     let slots: Vec<Option<Result<T, E>>> = promises.iter().map(|_| None).collect();
     let mut gather = Gather::new(slots, promises.len(), resolve_all, Broken::from, Location::caller());
+    let sort = |delivery| match delivery {
+        Delivery::Outcome(result) => Arrival::Part(result),
+        Delivery::Traced(error, _) | Delivery::Excused(error, _) => Arrival::Part(Err(error)),
+        Delivery::Broken(broken) => Arrival::Last(Delivery::Broken(broken)),
+    };
     for (index, promise) in promises.into_iter().enumerate() {
-        gather.add(promise, index, |input, index, delivery| match delivery {
-            Delivery::Outcome(result) => input.fill(result, |slots, result| slots[index] = Some(result)),
-            Delivery::Traced(error, _) | Delivery::Excused(error, _) => {
-                input.fill(Err(error), |slots, result| slots[index] = Some(result));
-            }
-            Delivery::Broken(broken) => input.conclude(Delivery::Broken(broken)),
-        });
+        gather.add(promise, index, sort, |slots, index, result| slots[index] = Some(result));
     }
     gather.finish()
 }

@@ -5,7 +5,7 @@ use deferral::{BrokenKind, Deferred, Promise, State, when};
 use std::cell::RefCell;
 use std::process::Command;
 use std::sync::{Arc, Barrier, Mutex};
-use std::task::{Wake, Waker};
+use std::task::{Poll, Wake, Waker};
 use std::thread;
 use std::time::Duration;
 
@@ -259,4 +259,41 @@ fn a_withdrawn_continuation_finds_its_source_queued() {
         assert!(branch.cancel());
         assert_eq!(log.text(), "true");
     });
+}
+
+/// Settles when it goes.
+struct Settles(Deferred<u32>);
+
+impl Wake for Settles {
+    fn wake(self: Arc<Self>) {}
+}
+
+impl Drop for Settles {
+    fn drop(&mut self) {
+        self.0.resolve(7);
+    }
+}
+
+/// A promise that is settled when its waker goes, and was polled by one.
+fn settled_with_its_waker() -> Promise<u32> {
+    let (deferred, mut promise) = Deferred::<u32>::new();
+    let waker = Waker::from(Arc::new(Settles(deferred)));
+    assert!(poll(&mut promise, &waker).is_pending());
+    promise
+}
+
+/// Settled after an aggregate has looked at it and before it is registered there, a promise is not forgotten.
+#[test]
+fn settled_on_the_way_into_an_aggregate() {
+    let all = when([settled_with_its_waker()]);
+    assert_eq!(all.state(), State::Resolved);
+    assert_eq!(poll_once(&mut { all }).map(Result::ok), Poll::Ready(Some([7])));
+}
+
+/// The same on the way to the promise that adopts its outcome.
+#[test]
+fn settled_on_the_way_to_its_target() {
+    let (target, mut promise) = Deferred::<u32>::new();
+    settled_with_its_waker().forward(target);
+    assert_eq!(poll_once(&mut promise).map(Result::ok), Poll::Ready(Some(7)));
 }

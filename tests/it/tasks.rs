@@ -2,7 +2,7 @@
 
 use crate::util::{Count, CountingWaker, Log, OnDrop, kind_of, poll};
 use deferral::{BrokenKind, Deferred, EventLoop, current, local, sleep, spawn, when};
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::future::{pending, poll_fn};
 use std::rc::Rc;
 use std::task::{Poll, Waker};
@@ -244,6 +244,49 @@ fn a_canceled_call_never_runs() {
     event_loop.call_soon(log.entry("next"));
     event_loop.run_until_idle();
     assert_eq!(log.text(), "dropped canceled next");
+}
+
+/// G8: its closure goes before anybody is shown the outcome, and before what the closure's drop registers.
+#[test]
+fn what_the_drop_of_a_canceled_call_sees_and_registers() {
+    let log = Log::new();
+    let event_loop = EventLoop::new();
+    let call = Rc::new(OnceCell::<local::Promise<()>>::new());
+    let (seen, entries) = (call.clone(), log.clone());
+    let guard = OnDrop::new(move || {
+        let call = seen.get().unwrap();
+        call.peek(|outcome| entries.add(outcome.is_some()));
+        let entry = entries.entry("observer");
+        call.clone().always(|_| entry());
+        entries.add("dropped");
+    });
+    let _ = call.set(event_loop.call_soon(move || drop(guard)));
+    assert!(call.get().unwrap().cancel());
+    assert_eq!(log.text(), "false dropped observer");
+}
+
+/// G5, G8: calls whose drops cancel the next one each, far deeper than frames nest, are all taken back.
+#[test]
+fn calls_that_cancel_each_other() {
+    let (ran, dropped) = (Count::new(), Count::new());
+    let event_loop = EventLoop::new();
+    let mut next: Option<local::Promise<()>> = None;
+    for _ in 0..200 {
+        let (inner, count) = (next.take(), dropped.clone());
+        let guard = OnDrop::new(move || {
+            inner.inspect(|inner| assert!(inner.cancel()));
+            count.add();
+        });
+        let ran = ran.clone();
+        next = Some(event_loop.call_soon(move || {
+            ran.add();
+            drop(guard);
+        }));
+    }
+    assert!(next.unwrap().cancel());
+    assert_eq!((ran.get(), dropped.get()), (0, 200));
+    event_loop.run_until_idle();
+    assert_eq!(ran.get(), 0);
 }
 
 /// L4: a cancel that comes after the run has lost.

@@ -1,5 +1,7 @@
 //! Chains, aggregates and rings.
 
+use std::sync::Arc;
+
 use deferral::{BrokenKind, Deferred, State, when};
 use loom::future::block_on;
 use loom::thread;
@@ -19,6 +21,68 @@ fn the_inputs_of_when_are_settled_at_once() {
         let [one, two] = block_on(both).unwrap();
         assert_eq!([one.look(), two.look()], [1, 2]);
         other.join().unwrap();
+    });
+}
+
+/// G4, G6: an aggregate that is made while its inputs are settled has them all, and whoever listens hears of the last one.
+#[test]
+fn when_is_made_while_its_inputs_are_settled() {
+    explore(FEW, [()], |tally| {
+        let (a, first): Pair = Deferred::new();
+        let (b, second): Pair = Deferred::new();
+        let values = (tally.value(1), tally.value(2));
+        let other = thread::spawn(move || {
+            assert!(a.resolve(values.0));
+            assert!(b.resolve(values.1));
+        });
+        let reports = Count::default();
+        let both = when([first, second]).progress({
+            let reports = reports.clone();
+            move |_| reports.add()
+        });
+        let [one, two] = block_on(both).unwrap();
+        assert_eq!([one.look(), two.look()], [1, 2]);
+        other.join().unwrap();
+        assert!(reports.get() > 0);
+    });
+}
+
+/// G1, G7: an aggregate is canceled while its inputs are settled; what they bring is dropped if the cancel wins.
+#[test]
+fn a_cancel_of_when_races_its_inputs() {
+    explore(PREEMPTIONS, [true, false], |tally| {
+        let (a, first): Pair = Deferred::new();
+        let (b, second): Pair = Deferred::new();
+        let (c, third): Pair = Deferred::new();
+        a.resolve(tally.value(0));
+        let all = when([first, second, third]);
+        let values = (tally.value(1), tally.value(2));
+        let other = thread::spawn(move || {
+            b.resolve(values.0);
+            c.resolve(values.1);
+        });
+        let canceled = all.cancel();
+        other.join().unwrap();
+        assert_eq!(block_on(all).is_err(), canceled);
+        canceled
+    });
+}
+
+/// G1, G8: the end of a chain is canceled twice at once.
+#[test]
+fn a_cancel_of_a_chain_races_another() {
+    explore(PREEMPTIONS, [true, false], |_| {
+        let (deferred, promise): Pair = Deferred::new();
+        let chain = Arc::new(promise.then(Ok));
+        let other = thread::spawn({
+            let chain = chain.clone();
+            move || chain.cancel()
+        });
+        let here = chain.cancel();
+        assert_ne!(here, other.join().unwrap());
+        assert_eq!(deferred.state(), State::Rejected);
+        assert!(chain.peek(|outcome| outcome.is_some_and(Result::is_err)));
+        here
     });
 }
 

@@ -39,7 +39,6 @@ pub(in crate::core) use self::entry::{
 };
 pub(crate) use self::node::Work;
 pub(crate) use self::node::{Node, Source};
-pub(crate) use self::ptr::Ptr;
-pub(crate) use self::ptr::{End, Ending};
+pub(crate) use self::ptr::{End, Ending, Ptr, Spare};
 pub(in crate::core) use self::ptr::{Visit, boxed};
 pub(crate) use self::word::Number;

@@ -185,20 +185,29 @@ impl<X: Machine> Ptr<X> {
     #[inline]
     pub(in crate::core) fn clone_with(&self, f: impl FnOnce(&mut X)) -> Self {
         let mut visit = self.visit();
-        self.word().add_inside(&mut visit.held);
+        self.word().add_inside(&mut visit.held, 1);
         let clone = Ptr { inner: self.inner, owns: PhantomData };
         f(&mut visit);
         clone
+    }
+
+    /// Several references more at the price of one, and at most so many: the first, and the others to come.
+    pub(crate) fn clone_many(&self, most: usize) -> (Self, Spare<X>) {
+        /// Far less than a word can count.
+        const AT_ONCE: u32 = 1 << 16;
+        let references = u32::try_from(most).map_or(AT_ONCE, |most| most.min(AT_ONCE));
+        let mut visit = self.visit();
+        self.word().add_inside(&mut visit.held, references);
+        visit.leave(false);
+        let mut spare = Spare { inner: self.inner, left: references, owns: PhantomData };
+        (spare.next().unwrap_or_else(|| self.clone()), spare)
     }
 
     /// Goes inside for as long as `f` runs, and ends this reference, unless `f` says that it is still wanted. `SETTLES` says whether the
     /// machine may be settled meanwhile.
     // Inlined, as `end_alone_with`, so that what comes out moves in registers.
     #[inline(always)]
-    pub(in crate::core) fn end_with<const SETTLES: bool, R>(
-        self,
-        f: impl FnOnce(&mut X) -> (R, bool),
-    ) -> (R, Option<Self>) {
+    pub(crate) fn end_with<const SETTLES: bool, R>(self, f: impl FnOnce(&mut X) -> (R, bool)) -> (R, Option<Self>) {
         let this = ManuallyDrop::new(self);
         let mut visit = this.visit();
         let settled = cfg!(debug_assertions) && visit.is_settled();
@@ -208,7 +217,7 @@ impl<X: Machine> Ptr<X> {
             visit.leave(SETTLES);
             return (result, Some(ManuallyDrop::into_inner(this)));
         }
-        if this.word().subtract_inside(&mut visit.held) {
+        if this.word().subtract_inside(&mut visit.held, 1) {
             // Nobody is left to be told that this visit ends.
             mem::forget(visit);
             // SAFETY: it was the last reference, and is not dropped.
@@ -228,7 +237,7 @@ impl<X: Machine> Ptr<X> {
         // Nobody ends it while this visit goes on, as that would be a visit.
         let (result, wanted) = f(&mut visit, Ptr { inner: this.inner, owns: PhantomData });
         if wanted {
-            this.word().add_inside(&mut visit.held);
+            this.word().add_inside(&mut visit.held, 1);
         }
         drop(visit);
         (result, wanted.then(|| ManuallyDrop::into_inner(this)))
@@ -337,6 +346,31 @@ impl<X: Machine> Drop for Ptr<X> {
     fn drop(&mut self) {
         if self.word().subtract() {
             // SAFETY: the last reference ends here.
+            unsafe { free(self.inner) };
+        }
+    }
+}
+
+/// References that nobody holds yet. Those that are left end with it.
+pub(crate) struct Spare<X: Machine> {
+    inner: NonNull<Inner<X>>,
+    left: u32,
+    owns: PhantomData<Inner<X>>,
+}
+
+impl<X: Machine> Spare<X> {
+    #[inline]
+    pub(crate) fn next(&mut self) -> Option<Ptr<X>> {
+        self.left = self.left.checked_sub(1)?;
+        Some(Ptr { inner: self.inner, owns: PhantomData })
+    }
+}
+
+impl<X: Machine> Drop for Spare<X> {
+    fn drop(&mut self) {
+        // SAFETY: alive as long as a reference is left in here.
+        if self.left > 0 && unsafe { self.inner.as_ref() }.header.word.subtract_shared(self.left) {
+            // SAFETY: they were the last ones.
             unsafe { free(self.inner) };
         }
     }

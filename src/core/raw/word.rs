@@ -68,19 +68,19 @@ impl<N: Number> Word<N> {
         word.wrapping_add(self.outside.load())
     }
 
-    /// Counts one reference more, from inside.
+    /// Counts so many references more, from inside: far less than a word can count.
     #[inline]
-    pub(super) fn add_inside(&self, held: &mut u32) {
-        *held = held.wrapping_add(ONE);
+    pub(super) fn add_inside(&self, held: &mut u32, references: u32) {
+        *held = held.wrapping_add(references * ONE);
         if self.total(*held) > MOST {
             std::process::abort();
         }
     }
 
-    /// Counts one reference less, from inside. `true` if it was the last: then nobody else will ever be here.
+    /// Counts so many references less, from inside. `true` if they were the last: then nobody else will ever be here.
     #[inline]
-    pub(super) fn subtract_inside(&self, held: &mut u32) -> bool {
-        *held = held.wrapping_sub(ONE);
+    pub(super) fn subtract_inside(&self, held: &mut u32, references: u32) -> bool {
+        *held = held.wrapping_sub(references * ONE);
         // One that was made outside was made of another one, before that ended in here: it is seen.
         self.total(*held) < ONE
     }
@@ -98,13 +98,14 @@ impl<N: Number> Word<N> {
     /// Counts one reference less. `true` if it was the last.
     #[inline]
     pub(super) fn subtract(&self) -> bool {
-        self.is_one() || self.subtract_shared()
+        self.is_one() || self.subtract_shared(1)
     }
 
+    /// The same of several at once.
     #[inline(never)]
-    fn subtract_shared(&self) -> bool {
+    pub(super) fn subtract_shared(&self, references: u32) -> bool {
         let mut held = self.lock();
-        let last = self.subtract_inside(&mut held);
+        let last = self.subtract_inside(&mut held, references);
         if !last {
             self.unlock(held, false);
         }
@@ -234,7 +235,7 @@ mod tests {
 
     fn add_inside<N: Number>(word: &Word<N>) {
         let mut held = word.lock();
-        word.add_inside(&mut held);
+        word.add_inside(&mut held, 1);
         word.unlock(held, false);
     }
 
@@ -249,7 +250,7 @@ mod tests {
         }
         assert!(word.is_one());
         let mut held = word.lock();
-        assert!(word.subtract_inside(&mut held));
+        assert!(word.subtract_inside(&mut held, 1));
     }
 
     #[test]

@@ -339,3 +339,16 @@ fn a_failure_drops_the_values_that_came() {
     assert_eq!(drops.get(), 1);
     assert_eq!(all.state(), State::Rejected);
 }
+
+/// G7: so does one that is canceled, wherever the values stand among inputs that are still pending.
+#[test]
+fn a_cancel_drops_the_values_that_came() {
+    let values = [Counted::new(), Counted::new()];
+    let drops = values.each_ref().map(|value| value.drops.clone());
+    let [before, after] = values.map(Promise::<Counted>::resolved);
+    let (_deferred, pending) = Deferred::<Counted>::new();
+    let all = when([before, pending, after]);
+    assert_eq!(drops.each_ref().map(Count::get), [0, 0]);
+    all.cancel();
+    assert_eq!(drops.map(|drops| drops.get()), [1, 1]);
+}
