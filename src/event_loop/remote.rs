@@ -178,6 +178,7 @@ impl Remote {
     }
 
     /// Whether something came since the loop last received.
+    #[inline]
     pub(super) fn is_woken(&self) -> bool {
         // ORDERING: Relaxed, here and elsewhere: what came is fetched under the lock, which whoever sleeps also holds when it looks.
         self.woken.load(Ordering::Relaxed)

@@ -98,11 +98,13 @@ struct MainWaker {
 }
 
 impl MainWaker {
+    #[inline]
     fn is_woken(&self) -> bool {
         // ORDERING: Acquire, as in `take`.
         self.woken.load(Ordering::Acquire)
     }
 
+    #[inline]
     fn take(&self) -> bool {
         // ORDERING: Acquire, so that the poll sees what happened before the wake.
         self.is_woken() && self.woken.swap(false, Ordering::Acquire)
@@ -219,6 +221,8 @@ impl Local {
     }
 
     /// Steps 2 to 4 of the module's description.
+    // Inlined, as what it calls for each turn: a loop that runs one task at a time comes here for each poll.
+    #[inline(always)]
     pub(super) fn run_turn(self: &Rc<Self>) {
         self.count_turn();
         if self.remote().is_woken() {
@@ -260,7 +264,6 @@ impl Local {
     }
 
     /// Runs that many of those that are ready.
-    // Inlined: a loop that runs one task at a time comes here for each poll.
     #[inline(always)]
     fn run_ready(&self, count: usize) {
         for _ in 0..count {

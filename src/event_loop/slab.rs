@@ -4,12 +4,14 @@
 //! neighbours, which are far away in memory once there are many. Whoever wants the order, which is at the end of the loop only, sorts.
 
 use std::cmp::Reverse;
-use std::mem;
 
 use crate::list::Key;
 
-/// No slot: the end of the chain of free ones.
-const NONE: u32 = u32::MAX;
+/// Marks a free slot, in the place of the number of its entry: the rest names the next free one.
+const FREE: u32 = 1 << 31;
+
+/// No slot: the end of the chain of free ones. With the mark it is still a number.
+const NONE: u32 = FREE - 1;
 
 /// How many slots more it makes room for at least.
 const LEAST: usize = 32;
@@ -17,15 +19,11 @@ const LEAST: usize = 32;
 /// How many slots an empty slab keeps for the next entries.
 const KEPT: usize = 1024;
 
-enum Slot<V> {
-    /// The next free one.
-    Free(u32),
-    /// Which registration the entry is, modulo 2^32: tells a newcomer from the entry that a stale key named.
-    Taken(u32, V),
-}
-
 pub(super) struct Slab<V> {
-    slots: Vec<Slot<V>>,
+    /// Which registration each entry is, modulo 2^31: tells a newcomer from the entry that a stale key named. Apart from the entries, as a
+    /// look whether one is still here, of which timers need many, then stays in the cache.
+    numbers: Vec<u32>,
+    entries: Vec<Option<V>>,
     free: u32,
     len: usize,
     next_number: u32,
@@ -33,7 +31,7 @@ pub(super) struct Slab<V> {
 
 impl<V> Slab<V> {
     pub(super) fn new() -> Self {
-        Slab { slots: Vec::new(), free: NONE, len: 0, next_number: 0 }
+        Slab { numbers: Vec::new(), entries: Vec::new(), free: NONE, len: 0, next_number: 0 }
     }
 
     pub(super) fn len(&self) -> usize {
@@ -42,68 +40,57 @@ impl<V> Slab<V> {
 
     pub(super) fn insert(&mut self, value: V) -> Key {
         let number = self.next_number;
-        self.next_number = number.wrapping_add(1);
+        self.next_number = (number + 1) % FREE;
         self.len += 1;
         let index = self.free;
-        match self.slots.get_mut(index as usize) {
-            Some(slot) => {
-                if let Slot::Free(next) = mem::replace(slot, Slot::Taken(number, value)) {
-                    self.free = next;
-                }
-                Key::new(index, number)
-            }
-            None => {
-                let index = u32::try_from(self.slots.len()).ok().filter(|index| *index != NONE);
-                let index = index.expect("more than four billion tasks or calls on one loop");
-                if self.slots.len() == self.slots.capacity() {
-                    // Not by doubling: what many tasks take counts, and big blocks mostly grow in their place.
-                    self.slots.reserve_exact((self.slots.len() / 8).max(LEAST));
-                }
-                self.slots.push(Slot::Taken(number, value));
-                Key::new(index, number)
-            }
+        let free = (self.numbers.get_mut(index as usize), self.entries.get_mut(index as usize));
+        if let (Some(slot), Some(entry)) = free {
+            self.free = *slot - FREE;
+            (*slot, *entry) = (number, Some(value));
+            return Key::new(index, number);
         }
+        let index = u32::try_from(self.numbers.len()).ok().filter(|index| *index < NONE);
+        let index = index.expect("more than two billion tasks or calls on one loop");
+        if self.entries.len() == self.entries.capacity() {
+            // Not by doubling: what many tasks take counts, and big blocks mostly grow in their place.
+            let more = (self.entries.len() / 8).max(LEAST);
+            self.numbers.reserve_exact(more);
+            self.entries.reserve_exact(more);
+        }
+        self.numbers.push(number);
+        self.entries.push(Some(value));
+        Key::new(index, number)
     }
 
     pub(super) fn get(&self, key: Key) -> Option<&V> {
-        match self.slots.get(key.index() as usize) {
-            Some(Slot::Taken(number, value)) if *number == key.number() => Some(value),
-            _ => None,
-        }
+        if self.contains(key) { self.entries.get(key.index() as usize)?.as_ref() } else { None }
     }
 
     pub(super) fn get_mut(&mut self, key: Key) -> Option<&mut V> {
-        match self.slots.get_mut(key.index() as usize) {
-            Some(Slot::Taken(number, value)) if *number == key.number() => Some(value),
-            _ => None,
-        }
+        if self.contains(key) { self.entries.get_mut(key.index() as usize)?.as_mut() } else { None }
     }
 
     pub(super) fn contains(&self, key: Key) -> bool {
-        self.get(key).is_some()
+        self.numbers.get(key.index() as usize) == Some(&key.number())
     }
 
     /// Takes the entry that `key` names, if it is still here.
     pub(super) fn remove(&mut self, key: Key) -> Option<V> {
-        let slot = self.slots.get_mut(key.index() as usize)?;
-        if !matches!(slot, Slot::Taken(number, _) if *number == key.number()) {
-            return None;
-        }
-        let Slot::Taken(_, value) = mem::replace(slot, Slot::Free(self.free)) else { return None };
+        let number = self.numbers.get_mut(key.index() as usize).filter(|number| **number == key.number())?;
+        let entry = self.entries.get_mut(key.index() as usize)?.take();
+        *number = self.free + FREE;
         self.free = key.index();
         self.len -= 1;
         if self.len == 0 {
             self.clear();
         }
-        Some(value)
+        entry
     }
 
     /// All entries with their keys, in no order.
     pub(super) fn iter(&self) -> impl Iterator<Item = (Key, &V)> {
-        self.slots.iter().zip(0..).filter_map(|(slot, index)| match slot {
-            Slot::Taken(number, value) => Some((Key::new(index, *number), value)),
-            Slot::Free(_) => None,
-        })
+        let slots = self.numbers.iter().zip(&self.entries).zip(0..);
+        slots.filter_map(|((number, entry), index)| Some((Key::new(index, *number), entry.as_ref()?)))
     }
 
     /// The keys of all entries, the oldest first.
@@ -117,10 +104,11 @@ impl<V> Slab<V> {
     /// Forgets the slots of an empty slab, and gives back their memory once there were many.
     fn clear(&mut self) {
         self.free = NONE;
-        if self.slots.len() > KEPT {
-            self.slots = Vec::new();
+        if self.entries.len() > KEPT {
+            (self.numbers, self.entries) = (Vec::new(), Vec::new());
         } else {
-            self.slots.clear();
+            self.numbers.clear();
+            self.entries.clear();
         }
     }
 }
@@ -133,17 +121,22 @@ mod tests {
         slab.keys().into_iter().filter_map(|key| slab.remove(key)).collect()
     }
 
+    fn room(slab: &Slab<u32>) -> [usize; 2] {
+        [slab.numbers.capacity(), slab.entries.capacity()]
+    }
+
     #[test]
     fn tells_the_order_of_registration_whatever_leaves() {
         let mut slab = Slab::new();
         // Beginning again at zero makes no difference.
-        slab.next_number = u32::MAX - 50;
+        slab.next_number = FREE - 50;
         let keys: Vec<Key> = (0..100).map(|n| slab.insert(n)).collect();
         for n in (0..100).step_by(3) {
             assert_eq!(slab.remove(keys[n]), Some(n as u32));
         }
         let _: Vec<Key> = (100..120).map(|n| slab.insert(n)).collect();
         assert_eq!(slab.len(), 86);
+        assert!(slab.iter().all(|(key, _)| key.number() < FREE), "a number that marks a free slot");
         assert_eq!(drain(&mut slab), (0..120).filter(|n| n % 3 != 0 || *n >= 100).collect::<Vec<_>>());
         assert_eq!(slab.len(), 0);
     }
@@ -168,9 +161,13 @@ mod tests {
         let mut slab = Slab::new();
         for n in 0..100_000 {
             slab.insert(n);
-            let (used, room) = (slab.slots.len(), slab.slots.capacity());
-            assert!(room <= used + used / 8 + LEAST, "room for {room}, used by {used}");
+            for room in room(&slab) {
+                let used = slab.len();
+                assert!(room <= used + used / 8 + LEAST, "room for {room}, used by {used}");
+            }
         }
+        drain(&mut slab);
+        assert_eq!(room(&slab), [0, 0]);
     }
 
     #[test]
@@ -181,8 +178,8 @@ mod tests {
             let [a, b] = [slab.insert(n), slab.insert(n)];
             assert_eq!((slab.remove(a), slab.remove(b)), (Some(n), Some(n)));
         }
-        assert_eq!(slab.slots.len(), 3);
+        assert_eq!(slab.entries.len(), 3);
         assert_eq!(slab.remove(stays), Some(0));
-        assert_eq!(slab.slots.len(), 0);
+        assert_eq!(slab.entries.len(), 0);
     }
 }

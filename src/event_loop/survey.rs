@@ -113,12 +113,18 @@ impl Local {
     }
 
     /// Looks at the clock, if that was long ago.
+    #[inline]
     pub(super) fn count_turn(&self) {
         let turns = self.blind_turns.get() + 1;
         self.blind_turns.set(turns);
         if turns >= BLIND_TURNS {
-            self.see(self.remote().now());
+            self.look_at_clock();
         }
+    }
+
+    #[inline(never)]
+    fn look_at_clock(&self) {
+        self.see(self.remote().now());
     }
 
     /// How everything stands. Nothing is borrowed or locked any more when it returns.

@@ -123,10 +123,15 @@ impl Timers {
     }
 
     /// Forgets the canceled timers, if there are more than the `calls` that are left.
+    #[inline]
     pub(super) fn tidy(&mut self, calls: usize, is_left: impl Fn(Key) -> bool) {
-        if self.len <= 2 * calls + FEW {
-            return;
+        if self.len > 2 * calls + FEW {
+            self.forget(is_left);
         }
+    }
+
+    #[inline(never)]
+    fn forget(&mut self, is_left: impl Fn(Key) -> bool) {
         self.near.retain(|entry| is_left(entry.call));
         self.piles.iter_mut().for_each(|pile| pile.entries.retain(|entry| is_left(entry.call)));
         self.piles.retain(|pile| !pile.entries.is_empty());
