@@ -18,6 +18,7 @@ mod table;
 #[path = "../workloads/mod.rs"]
 mod workloads;
 
+use std::hint::black_box;
 use std::path::PathBuf;
 use std::process::exit;
 
@@ -57,6 +58,7 @@ fn main() {
         return;
     }
     let args = Args::parse();
+    teach_allocator();
     if let Some(only) = &args.only {
         return instructions::only(&operations(), only);
     }
@@ -85,6 +87,13 @@ fn main() {
         eprintln!("error: cannot write the figures: {error}");
         exit(2);
     }
+}
+
+/// Shows the allocator a big block that comes and goes. glibc's keeps as much memory from then on; before, it would give back what each
+/// round frees, and the kernel's part in that would depend on what ran before.
+fn teach_allocator() {
+    const BIG: usize = 31 << 20;
+    drop(black_box(Vec::<u8>::with_capacity(BIG)));
 }
 
 fn operations() -> Vec<&'static Operation> {
