@@ -25,13 +25,13 @@ impl<T, E, P, F: Flavor> Core<T, E, P, F> {
         let origin = shared.origin;
         drop(shared);
         trace::broken(origin, BrokenKind::Canceled);
-        self.leave(source, key);
+        self.leave_source(source, key);
         true
     }
 
     /// Cancels the one source, and then serves whoever came meanwhile.
     #[inline(never)]
-    fn leave(&self, source: Source<F>, key: Key) {
+    fn leave_source(&self, source: Source<F>, key: Key) {
         let Some(frame) = Frame::open(Caller::User) else {
             return self.postpone(Step::Leave(source, key, true), None, Caller::User);
         };

@@ -82,7 +82,7 @@ impl<S, V, E, F: Flavor> Slots<S, V, E, F> {
         core.queue_report(report).then(|| core.clone())
     }
 
-    /// Takes the slots, if they are all filled, and all inputs have been added.
+    /// Takes the slots, once all inputs have been added, if they are all filled.
     #[inline]
     fn complete(&mut self) -> Option<Full<S, V, E, F>> {
         if self.settled < self.total { None } else { self.take() }

@@ -359,6 +359,7 @@ pub(crate) struct Spare<X: Machine> {
 }
 
 impl<X: Machine> Spare<X> {
+    /// One of them, as long as there are some.
     #[inline]
     pub(crate) fn next(&mut self) -> Option<Ptr<X>> {
         self.left = self.left.checked_sub(1)?;
