@@ -259,6 +259,25 @@ mod tests {
         ends_with_the_last(&Word::<Cell<u32>>::new(1, false));
     }
 
+    /// Several at once are as many one by one.
+    fn counts_several<N: Number>(word: &Word<N>) {
+        let mut held = word.lock();
+        word.add_inside(&mut held, 5);
+        word.unlock(held, false);
+        assert!(!word.subtract());
+        assert!(!word.subtract_shared(3));
+        word.add();
+        assert!(!word.subtract());
+        assert!(!word.is_one());
+        assert!(word.subtract_shared(2));
+    }
+
+    #[test]
+    fn several_references_come_and_go_at_once() {
+        counts_several(&Word::<AtomicU32>::new(1, false));
+        counts_several(&Word::<Cell<u32>>::new(1, false));
+    }
+
     #[test]
     fn as_many_may_come_and_go_as_the_word_can_count() {
         // As after a billion of references that were counted outside and have ended: both halves are about to begin anew.

@@ -93,7 +93,7 @@ fn any_survives_a_panicking_clone() {
     drop(kept);
 }
 
-/// G9: errors that cannot be made end an `any` with what cannot be made: nothing hangs.
+/// G9: errors that cannot be made end an `any` with what cannot be made: nothing hangs, and the input counts as settled.
 #[test]
 fn any_ends_when_its_errors_cannot_be_made() {
     #[derive(Debug)]
@@ -105,9 +105,11 @@ fn any_ends_when_its_errors_cannot_be_made() {
     }
     let (a, pa) = Deferred::<u32, Bomb>::new();
     let (b, pb) = Deferred::<u32, Bomb>::new();
-    let any = when::any([pa, pb]);
+    let log = Log::new();
+    let any = when::any([pa, pb]).progress(fraction(&log));
     drop(a);
     assert_eq!(any.state(), State::Rejected);
+    assert_eq!(log.text(), "1/2");
     assert!(!b.resolve(1));
     assert!(panic_of(|| ready(any)).contains("panicked"));
 }

@@ -77,14 +77,16 @@ fn canceled_it_drops_what_it_had() {
     assert_eq!(ready(settled).err().map(|broken| broken.kind()), Some(BrokenKind::Canceled));
 }
 
-/// G9: where the library has no end to show, because a shared value could not be cloned, it is rejected.
+/// G9: where the library has no end to show, because a shared value could not be cloned, it is rejected; the input counts as settled.
 #[test]
 fn a_panicking_clone_rejects_it() {
     let (a, pa) = Deferred::<CloneBomb>::new();
     let (b, pb) = Deferred::<CloneBomb>::new();
     let kept = pa.clone();
-    let settled = when::settled([pa, pb]);
+    let log = Log::new();
+    let settled = when::settled([pa, pb]).progress(fraction(&log));
     a.resolve(CloneBomb);
+    assert_eq!(log.text(), "1/2");
     assert_eq!(ready(settled).unwrap_err().kind(), BrokenKind::Panicked);
     assert_eq!(b.state(), State::Rejected);
     assert!(ready(kept).is_ok());
