@@ -6,42 +6,25 @@
 //!
 //! Reports are foreign code: they are made where nothing is locked or borrowed.
 
-use std::any::{Any, type_name};
+use std::any::type_name;
 use std::cell::Cell;
-use std::panic::{AssertUnwindSafe, Location, catch_unwind};
+use std::panic::Location;
 
+use crate::panics;
+// Handed on: code that reports a panic has caught it first.
+pub(crate) use crate::panics::{Payload, discard, guard, message};
 use crate::testing;
 use crate::trace;
 use crate::unhandled::{self, Unhandled};
 
-/// What a panic left behind.
-pub(crate) type Payload = Box<dyn Any + Send>;
-
-/// Runs foreign code that must not unwind into the library.
-pub(crate) fn guard<R>(f: impl FnOnce() -> R) -> Result<R, Payload> {
-    catch_unwind(AssertUnwindSafe(f))
-}
-
-/// The text of a panic, as the standard hook would print it.
-pub(crate) fn message(payload: &Payload) -> String {
-    text(payload).to_owned()
-}
-
-fn text(payload: &Payload) -> &str {
-    let text = payload.downcast_ref::<&'static str>().copied();
-    text.or_else(|| payload.downcast_ref::<String>().map(String::as_str)).unwrap_or("Box<dyn Any>")
-}
-
-/// Drops a panic's payload, which may panic once more: that second payload is leaked rather than dropped.
-pub(crate) fn discard(payload: Payload) {
-    if let Err(second) = guard(|| drop(payload)) {
-        std::mem::forget(second);
-    }
+/// Runs foreign code, or a destructor of it, that has no caller to panic into.
+pub(crate) fn quietly<R>(f: impl FnOnce() -> R) -> Option<R> {
+    guard(f).map_err(report_panic).ok()
 }
 
 /// Reports a panic that has no caller to resume in. The process's own panic hook has told already where it came from.
 pub(crate) fn report_panic(payload: Payload) {
-    report(&Unhandled::Panic { payload: &*payload, message: text(&payload) });
+    report(&Unhandled::Panic { payload: &*payload, message: panics::text(&payload) });
     discard(payload);
 }
 
@@ -87,17 +70,8 @@ pub(crate) fn report(lost: &Unhandled<'_>) {
     }
 }
 
-/// One line, whatever the text of a user's error holds; and none that could not be had.
-pub(crate) fn line(lost: &Unhandled<'_>) -> String {
-    let text = guard(|| lost.to_string()).unwrap_or_else(|payload| {
-        discard(payload);
-        lost.without_debug().to_string()
-    });
-    text.lines().collect::<Vec<_>>().join(" ")
-}
-
 fn print(lost: &Unhandled<'_>) {
-    let line = line(lost);
+    let line = lost.line();
     // A closed standard error must not turn a report into a panic, as `eprintln!` would.
     let _ = std::io::Write::write_fmt(&mut std::io::stderr(), format_args!("deferral: {line}\n"));
 }

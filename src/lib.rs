@@ -173,6 +173,7 @@ mod diagnostics;
 mod event_loop;
 mod list;
 pub mod local;
+mod panics;
 mod promise;
 #[cfg(any(doc, doctest))]
 pub mod recipes;

@@ -75,7 +75,6 @@ use std::mem::{self, ManuallyDrop};
 use std::rc::Rc;
 
 use crate::broken::Broken;
-use crate::diagnostics;
 use crate::unhandled::Unhandled;
 
 /// What a watch has noted.
@@ -207,7 +206,7 @@ pub(crate) fn note_unhandled(lost: &Unhandled<'_>) -> bool {
         return false;
     }
     // The text is a user's `Debug`, which may do anything.
-    note(|notes| &mut notes.lost, || diagnostics::line(lost))
+    note(|notes| &mut notes.lost, || lost.line())
 }
 
 /// The same of a promise that was abandoned while somebody wanted it.

@@ -36,13 +36,13 @@ pub(crate) fn unhandled(lost: &Unhandled<'_>) {
 #[cfg(feature = "tracing")]
 mod on {
     use super::{BrokenKind, Location, Unhandled};
-    use crate::diagnostics;
+    use crate::panics;
 
     const TARGET: &str = "deferral";
 
     /// Runs the subscriber's code.
     fn guard<R>(f: impl FnOnce() -> R) -> Option<R> {
-        diagnostics::guard(f).map_err(diagnostics::discard).ok()
+        panics::guard(f).map_err(panics::discard).ok()
     }
 
     /// A task, from its spawn to its end.
@@ -92,7 +92,7 @@ mod on {
     }
 
     pub(super) fn unhandled(lost: &Unhandled<'_>) {
-        let line = diagnostics::line(lost);
+        let line = lost.line();
         guard(|| match lost {
             Unhandled::Panic { .. } => tracing::error!(target: TARGET, "{line}"),
             _ => tracing::warn!(target: TARGET, "{line}"),

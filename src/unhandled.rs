@@ -61,10 +61,11 @@ use std::fmt::{self, Debug};
 use std::io;
 use std::panic::Location;
 use std::rc::Rc;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use crate::broken::Broken;
+use crate::panics::{self, unpoisoned};
 
 /// Something of which nobody heard. `Display` is one sentence, without a full stop.
 ///
@@ -153,8 +154,17 @@ pub enum Work {
 }
 
 impl Unhandled<'_> {
-    /// The same, for when the error's own `Debug` cannot be had.
-    pub(crate) fn without_debug(self) -> Self {
+    /// One line, whatever the text of a user's error holds; and none that could not be had.
+    pub(crate) fn line(&self) -> String {
+        let text = panics::guard(|| self.to_string()).unwrap_or_else(|payload| {
+            panics::discard(payload);
+            self.without_debug().to_string()
+        });
+        text.lines().collect::<Vec<_>>().join(" ")
+    }
+
+    /// Leaves the error out, for when its own `Debug` cannot be had.
+    fn without_debug(self) -> Self {
         match self {
             Unhandled::Rejection { type_name, origin, rejected_at, .. } => {
                 Unhandled::Rejection { error: &(), debug: None, type_name, origin, rejected_at }
@@ -230,11 +240,11 @@ static HOOK: Mutex<Option<Hook>> = Mutex::new(None);
 /// # set_unhandled_hook(None);
 /// ```
 pub fn set_unhandled_hook(hook: Option<Hook>) -> Option<Hook> {
-    std::mem::replace(&mut *HOOK.lock().unwrap_or_else(PoisonError::into_inner), hook)
+    std::mem::replace(&mut *unpoisoned(HOOK.lock()), hook)
 }
 
 pub(crate) fn hook() -> Option<Hook> {
-    HOOK.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    unpoisoned(HOOK.lock()).clone()
 }
 
 /// The `Debug` of an error, if its type is known to have one.

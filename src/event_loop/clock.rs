@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
-use super::unpoisoned;
+use crate::panics::unpoisoned;
 
 /// The clock of one loop. Clones, on whatever thread, show the same time.
 #[derive(Clone)]

@@ -8,7 +8,7 @@ use std::time::Instant;
 use super::local::Local;
 use super::remote::Remote;
 use super::run::Next;
-use super::unpoisoned;
+use crate::panics::unpoisoned;
 
 /// What wakes a loop that sleeps.
 pub(super) type Bell = Condvar;

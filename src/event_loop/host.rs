@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use super::current::{self, Entered};
 use super::local::Local;
-use super::quietly;
+use crate::diagnostics::quietly;
 
 /// What a host does when a turn is due.
 pub(crate) type OnWake = Arc<dyn Fn() + Send + Sync>;

@@ -14,13 +14,14 @@ use smallbox::space::S2;
 use smallbox::{SmallBox, smallbox};
 
 use super::clock::Clock;
+use super::current;
 use super::remote::{Entry, Message, Remote};
 use super::run::Main;
 use super::slab::Slab;
 use super::sleep::Sleep;
 use super::task::Task;
 use super::timers::{Timer, Timers};
-use super::{current, quietly};
+use crate::diagnostics::quietly;
 use crate::list::Key;
 use crate::unhandled::Work;
 

@@ -41,7 +41,8 @@
 //! else names it by a [`Key`](crate::list::Key). So a queue entry can be dropped on any thread, at any time.
 //!
 //! Foreign code (a future, a closure, a destructor) runs with nothing borrowed and nothing locked, and its panics end in
-//! [`quietly`]. The only exception is the main future, whose panic belongs to the caller of `run_until_complete`.
+//! [`quietly`](crate::diagnostics::quietly). The only exception is the main future, whose panic belongs to the caller of
+//! `run_until_complete`.
 
 // `clock` is the only place that asks for the time; `remote` the only one that locks, apart from the virtual clock.
 mod clock;
@@ -75,17 +76,3 @@ pub use survey::Status;
 pub(crate) use survey::Survey;
 pub(crate) use task::LocalFuture;
 pub(crate) use timers::Timer;
-
-use std::sync::{LockResult, PoisonError};
-
-use crate::diagnostics;
-
-/// Runs foreign code, or a destructor of it, that has no caller to panic into.
-fn quietly<R>(f: impl FnOnce() -> R) -> Option<R> {
-    diagnostics::guard(f).map_err(diagnostics::report_panic).ok()
-}
-
-/// What a lock protects is whole at every point where this crate could panic, so poison tells nothing.
-fn unpoisoned<T>(result: LockResult<T>) -> T {
-    result.unwrap_or_else(PoisonError::into_inner)
-}

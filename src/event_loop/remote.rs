@@ -14,13 +14,15 @@ use std::sync::{Mutex, MutexGuard};
 use std::time::Instant;
 
 use super::clock::Clock;
+use super::current;
 use super::host::OnWake;
 use super::local::Local;
 use super::sleep::{Bell, Sleeper};
 use super::task::Runnable;
 use super::timers::Timer;
-use super::{current, quietly, unpoisoned};
+use crate::diagnostics::quietly;
 use crate::list::Key;
+use crate::panics::unpoisoned;
 
 /// Something to do on the loop's thread, at its place among what is scheduled.
 pub(crate) type Op = Box<dyn FnOnce(&Rc<Local>) + Send>;

@@ -10,12 +10,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, Wake, Waker};
 
+use super::current;
 use super::host::Run;
 use super::local::Local;
 use super::remote::{Entry, Message, Remote};
 use super::survey::{Status, Wait};
-use super::{current, quietly};
 use crate::awaited;
+use crate::diagnostics::quietly;
 use crate::list::Key;
 use crate::unhandled::Work;
 

@@ -16,10 +16,11 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
+use super::current;
 use super::local::Local;
 use super::remote::{Entry, Message, Remote};
 use super::survey::Wait;
-use super::{current, quietly};
+use crate::diagnostics::quietly;
 use crate::list::Key;
 use crate::trace::Span;
 use crate::unhandled::Work;
