@@ -10,57 +10,17 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use smallbox::space::S2;
-use smallbox::{SmallBox, smallbox};
-
+use super::bell::Sleep;
 use super::clock::Clock;
 use super::current;
 use super::remote::{Entry, Message, Remote};
 use super::run::Main;
 use super::slab::Slab;
-use super::sleep::Sleep;
-use super::task::Task;
 use super::timers::{Timer, Timers};
+use super::work::{AnyCall, Call, Task};
 use crate::diagnostics::quietly;
 use crate::list::Key;
 use crate::unhandled::Work;
-
-/// Something to run once, which tells on request what it owes.
-pub(crate) trait LocalCall {
-    fn run(&mut self);
-    /// Reads the beginning of what it will run on.
-    fn fetch(&self) {}
-    /// What it settles when it has run, in the terms of whoever made it.
-    fn owes(&self) -> Option<Box<dyn Any>>;
-}
-
-/// A call of any type. What is no larger than two words, as that of a `sleep`, is stored without a box.
-pub(crate) type AnyCall = SmallBox<dyn LocalCall, S2>;
-
-/// A call without its type. The unsafe block in the macro is the crate's that it comes from: on stable Rust only a macro can do this.
-pub(crate) fn any_call(call: impl LocalCall + 'static) -> AnyCall {
-    smallbox!(call)
-}
-
-/// A plain closure owes nothing.
-impl<F: FnOnce()> LocalCall for Option<F> {
-    fn run(&mut self) {
-        if let Some(f) = self.take() {
-            f();
-        }
-    }
-
-    fn owes(&self) -> Option<Box<dyn Any>> {
-        None
-    }
-}
-
-/// A scheduled closure. It waits here until it runs or is canceled.
-pub(super) struct Call {
-    pub(super) run: AnyCall,
-    /// Where it was scheduled.
-    pub(super) origin: &'static Location<'static>,
-}
 
 /// The owner's side of a loop.
 pub(crate) struct Local {
@@ -252,6 +212,14 @@ impl Local {
             quietly(|| drop(errand));
         }
         quietly(|| drop(on_wake));
+    }
+
+    /// Ends the loop's sleep from its own thread. The reactor runs wakers there while a loop sleeps in it; in any other sleep nothing runs.
+    #[inline]
+    pub(super) fn rouse(&self) {
+        if self.sleep.end() {
+            self.remote.take_sleeper().wake(self.remote.bell());
+        }
     }
 
     /// Gives back the buffers that a burst left behind.

@@ -23,7 +23,7 @@
 //!    were due wait at its end: they are the ends of timeouts, and what this turn has brought about comes before them.
 //!
 //! A loop with nothing ready sleeps until its next timer or until it is woken; on a virtual clock, time jumps to the next timer
-//! instead. How it sleeps is the matter of one file: `condvar`, or with the feature `io` [`reactor`](sleep).
+//! instead. How it sleeps is the matter of one file: `condvar`, or with the feature `io` `reactor`.
 //!
 //! A loop that has a host runs a turn when the host says so, and never sleeps: see [`host`].
 //!
@@ -45,6 +45,7 @@
 //! `run_until_complete`.
 
 // `clock` is the only place that asks for the time; `remote` the only one that locks, apart from the virtual clock.
+mod bell;
 mod clock;
 #[cfg(not(feature = "io"))]
 mod condvar;
@@ -55,24 +56,23 @@ mod local;
 mod reactor;
 mod remote;
 mod run;
+mod seen;
 mod slab;
 mod slow;
+mod status;
 mod survey;
 mod task;
 mod timers;
+mod work;
 
 #[cfg(test)]
 mod tests;
 
 pub(crate) use clock::Clock;
-#[cfg(not(feature = "io"))]
-use condvar as sleep;
 pub use host::Turn;
-pub(crate) use local::{AnyCall, Local, LocalCall, any_call};
-#[cfg(feature = "io")]
-use reactor as sleep;
+pub(crate) use local::Local;
 pub(crate) use remote::{Op, Remote};
-pub use survey::Status;
+pub use status::Status;
 pub(crate) use survey::Survey;
-pub(crate) use task::LocalFuture;
 pub(crate) use timers::Timer;
+pub(crate) use work::{AnyCall, LocalCall, LocalFuture, any_call};

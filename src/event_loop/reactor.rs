@@ -21,54 +21,13 @@ use std::task::{Context, Poll, Wake, Waker};
 use std::thread::{self, Thread};
 use std::time::Instant;
 
+use super::bell::Sleeper;
 use super::local::Local;
 use super::run::Next;
 
 /// How many turns, calls and polls may go by before a busy loop looks for I/O. A look takes a few system calls, which is what some
 /// ten wakes take.
 const BLIND: usize = 64;
-
-/// What wakes a loop that sleeps is the waker that its [`Sleeper`] holds.
-#[derive(Default)]
-pub(super) struct Bell {}
-
-/// The loop's own side of its sleep.
-#[derive(Default)]
-pub(super) struct Sleep {
-    asleep: Cell<bool>,
-    /// How many turns, calls and polls have gone by since it looked for I/O.
-    blind: Cell<usize>,
-}
-
-impl Sleep {
-    /// Whether the loop sleeps, and nothing has roused it on this thread.
-    pub(super) fn is_asleep(&self) -> bool {
-        self.asleep.get()
-    }
-}
-
-/// What ends the sleep of a loop that sleeps, until somebody does so. It is kept under the lock.
-#[derive(Default)]
-pub(super) struct Sleeper(Option<Waker>);
-
-impl Sleeper {
-    #[must_use]
-    pub(super) fn take(&mut self) -> Self {
-        mem::take(self)
-    }
-
-    /// To be called after unlocking.
-    pub(super) fn wake(self, _bell: &Bell) {
-        if let Some(waker) = self.0 {
-            waker.wake();
-        }
-    }
-
-    #[cfg(test)]
-    pub(super) fn is_asleep(&self) -> bool {
-        self.0.is_some()
-    }
-}
 
 impl Local {
     /// Makes turns until one of the two says that the run ends: `turn`, or `idle`, which is asked when nothing is ready. In between,
@@ -118,13 +77,6 @@ impl Local {
         block_on(|cx| if mem::replace(&mut looked, true) { Poll::Ready(()) } else { self.look_again(cx) });
     }
 
-    /// Ends the loop's sleep from its own thread, where only the reactor can have called what calls this.
-    pub(super) fn rouse(&self) {
-        if self.sleep.asleep.replace(false) {
-            self.remote().take_sleeper().wake(self.remote().bell());
-        }
-    }
-
     /// Counts a turn, and what `ran` since this number. Whether it is time to look.
     fn is_blind(&self, ran: usize) -> bool {
         let blind = self.sleep.blind.get() + 1 + self.ran.get().wrapping_sub(ran);
@@ -147,12 +99,12 @@ impl Local {
         if woken || !self.remote().set_sleeper(Sleeper(Some(cx.waker().clone()))) {
             return false;
         }
-        self.sleep.asleep.set(true);
+        self.sleep.begin();
         true
     }
 
     fn wake_up(&self) {
-        if self.sleep.asleep.replace(false) {
+        if self.sleep.end() {
             // Somebody has taken it, if the loop was not woken by its alarm.
             drop(self.remote().take_sleeper());
         }

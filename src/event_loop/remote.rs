@@ -13,11 +13,11 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard};
 use std::time::Instant;
 
+use super::bell::{Bell, Sleeper};
 use super::clock::Clock;
 use super::current;
 use super::host::OnWake;
 use super::local::Local;
-use super::sleep::{Bell, Sleeper};
 use super::task::Runnable;
 use super::timers::Timer;
 use crate::diagnostics::quietly;
@@ -212,7 +212,6 @@ impl Remote {
     }
 
     /// From here on nobody else wakes the loop.
-    #[cfg(feature = "io")]
     pub(super) fn take_sleeper(&self) -> Sleeper {
         self.lock().sleeper.take()
     }

@@ -14,7 +14,7 @@ use super::current;
 use super::host::Run;
 use super::local::Local;
 use super::remote::{Entry, Message, Remote};
-use super::survey::{Status, Wait};
+use super::status::{Status, Wait};
 use crate::awaited;
 use crate::diagnostics::quietly;
 use crate::list::Key;

@@ -6,64 +6,13 @@
 use std::any::Any;
 use std::collections::{HashMap, HashSet};
 use std::panic::Location;
-use std::task::Waker;
 use std::time::{Duration, Instant};
 
-use super::local::{Call, Local};
+use super::local::Local;
 use super::remote::Entry;
-use crate::awaited::{self, Mark};
-
-/// How many turns may go by before the loop looks at its clock, if nothing else makes it.
-const BLIND_TURNS: u32 = 64;
-
-/// How a task stood at the end of its last poll.
-#[derive(Clone, Copy)]
-pub(crate) struct Wait {
-    /// When that was, as far as the loop knew: in nanoseconds since it was made.
-    since: u64,
-    /// Where the promise was made that the poll found pending last.
-    pub(crate) origin: Option<&'static Location<'static>>,
-    pub(crate) promise: Mark,
-    /// The waker it was polled with: none before the first poll.
-    pub(crate) waker: Mark,
-}
-
-impl Wait {
-    /// Before the first poll.
-    pub(super) fn first(since: u64) -> Self {
-        Wait { since, origin: None, promise: Mark::NONE, waker: Mark::NONE }
-    }
-
-    /// At the end of a poll with `waker`.
-    pub(super) fn after_poll(since: u64, waker: &Waker) -> Self {
-        let (promise, origin) = awaited::last();
-        Wait { since, origin, promise, waker: Mark::of(waker.data()) }
-    }
-}
-
-/// What a task is doing.
-///
-/// # Examples
-///
-/// ```
-/// use deferral::{EventLoop, dump::Status};
-///
-/// let event_loop = EventLoop::new();
-/// event_loop.spawn(std::future::pending::<()>());
-/// let status = || event_loop.dump().iter().next().map(|entry| entry.status);
-/// assert_eq!(status(), Some(Status::Queued));
-/// event_loop.run_until_idle();
-/// assert_eq!(status(), Some(Status::Waiting));
-/// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Status {
-    /// It is being polled: the loop is asked in the middle of that.
-    Running,
-    /// It is to be polled in this turn or the next: it was spawned or woken.
-    Queued,
-    /// It waits to be woken.
-    Waiting,
-}
+use super::status::{Status, Wait};
+use super::work::Call;
+use crate::awaited::Mark;
 
 /// A task as it stands.
 pub(crate) struct SurveyedTask {
@@ -100,33 +49,6 @@ impl SurveyedTask {
 }
 
 impl Local {
-    /// The time of the last look at the clock, in nanoseconds since the loop was made.
-    pub(super) fn seen(&self) -> u64 {
-        self.seen.get()
-    }
-
-    /// Notes what the clock shows.
-    pub(super) fn see(&self, now: Instant) {
-        let nanos = now.saturating_duration_since(self.made).as_nanos();
-        self.seen.set(u64::try_from(nanos).unwrap_or(u64::MAX));
-        self.blind_turns.set(0);
-    }
-
-    /// Looks at the clock, if that was long ago.
-    #[inline]
-    pub(super) fn count_turn(&self) {
-        let turns = self.blind_turns.get() + 1;
-        self.blind_turns.set(turns);
-        if turns >= BLIND_TURNS {
-            self.look_at_clock();
-        }
-    }
-
-    #[inline(never)]
-    fn look_at_clock(&self) {
-        self.see(self.remote().now());
-    }
-
     /// How everything stands. Nothing is borrowed or locked any more when it returns.
     pub(crate) fn survey(&self) -> Survey {
         Survey { now: self.remote().now(), tasks: self.survey_tasks(), calls: self.survey_calls() }

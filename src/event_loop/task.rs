@@ -8,7 +8,6 @@
 //! done as well. A token that nobody can wake any more is freed by async-task, and its future stays: it may be there for what it
 //! holds.
 
-use std::any::Any;
 use std::future::Future;
 use std::mem;
 use std::panic::Location;
@@ -19,27 +18,12 @@ use std::task::{Context, Poll};
 use super::current;
 use super::local::Local;
 use super::remote::{Entry, Message, Remote};
-use super::survey::Wait;
+use super::status::Wait;
+use super::work::{LocalFuture, Task};
 use crate::diagnostics::quietly;
 use crate::list::Key;
 use crate::trace::Span;
 use crate::unhandled::Work;
-
-/// A future that tells on request what it owes. Its poll begins with [`awaited::begin`](crate::awaited::begin).
-pub(crate) trait LocalFuture: Future<Output = ()> {
-    /// What it settles when it is done, in the terms of whoever made it.
-    fn owes(self: Pin<&Self>) -> Option<Box<dyn Any>>;
-}
-
-/// A task's place in the slab, until it is done or canceled.
-pub(super) struct Task {
-    /// It is away while it is polled.
-    pub(super) future: Option<Pin<Box<dyn LocalFuture>>>,
-    /// Where it was spawned.
-    pub(super) origin: &'static Location<'static>,
-    pub(super) wait: Wait,
-    span: Span,
-}
 
 /// What async-task polls: it names the future.
 struct Token {

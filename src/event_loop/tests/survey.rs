@@ -4,7 +4,7 @@ use std::future::pending;
 
 use super::*;
 use crate::event_loop::Status;
-use crate::event_loop::survey::Wait;
+use crate::event_loop::status::Wait;
 
 const SECOND: Duration = Duration::from_secs(1);
 
