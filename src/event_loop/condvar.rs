@@ -4,8 +4,7 @@ use std::rc::Rc;
 use std::time::Instant;
 
 use super::bell::Sleeper;
-use super::local::Local;
-use super::remote::Remote;
+use super::local::{Local, Remote};
 use super::run::Next;
 use crate::panics::unpoisoned;
 

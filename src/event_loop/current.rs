@@ -7,9 +7,7 @@ use std::mem::{self, ManuallyDrop};
 use std::ptr;
 use std::rc::Rc;
 
-use super::local::Local;
-use super::remote::{Entry, Remote};
-use super::task::Runnable;
+use super::local::{Entry, Local, Remote, Runnable};
 
 struct Place {
     /// The loop that runs or closes here, the innermost one.
@@ -96,5 +94,30 @@ impl Drop for Entered {
         // The loop that is left goes out of the thread-local and into `self`, and is dropped with nothing borrowed.
         with(|place| mem::swap(place, &mut self.outer));
         mem::take(&mut self.outer.refused).iter().for_each(|local| local.inform());
+    }
+}
+
+impl Local {
+    /// The loop that runs on this thread, or that closes here.
+    pub(crate) fn current() -> Option<Rc<Local>> {
+        get()
+    }
+
+    /// Whether it runs, on its thread, just now.
+    pub(crate) fn is_running(&self) -> bool {
+        is_here(self.remote())
+    }
+
+    /// Whether some loop runs on this thread.
+    pub(crate) fn runs_here() -> bool {
+        is_running()
+    }
+}
+
+impl Remote {
+    /// The loop itself, if it runs on this thread: what is done to it directly keeps the order of what its own code schedules,
+    /// which a message to itself would not.
+    pub(crate) fn running_here(&self) -> Option<Rc<Local>> {
+        running(self)
     }
 }

@@ -6,16 +6,11 @@
 //!
 //! [`Remote::end_turn`]: super::Remote::end_turn
 
-use std::rc::Rc;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::current::{self, Entered};
 use super::local::Local;
+use super::remote::OnWake;
 use crate::diagnostics::quietly;
-
-/// What a host does when a turn is due.
-pub(crate) type OnWake = Arc<dyn Fn() + Send + Sync>;
 
 /// What a turn of an [`EventLoop`](crate::EventLoop) did, and when the next one is due: all that a host's own loop needs to know.
 ///
@@ -76,68 +71,7 @@ impl Turn {
     }
 }
 
-/// A run of a loop, of whatever kind. When it ends, by a panic too, the host hears what is left to do.
-pub(super) struct Run {
-    // Dropped in this order: the host may make a turn at once.
-    entered: Entered,
-    ends: Ends,
-}
-
-struct Ends(Option<Rc<Local>>);
-
-impl Run {
-    pub(super) fn new(local: &Rc<Local>) -> Self {
-        let entered = Entered::to_run(local);
-        local.hush();
-        Run { entered, ends: Ends(Some(Rc::clone(local))) }
-    }
-
-    /// Ends a run that the host hears of in another way.
-    fn end(self) {
-        let Run { entered, mut ends } = self;
-        drop(entered);
-        drop(ends.0.take());
-    }
-}
-
-impl Drop for Ends {
-    fn drop(&mut self) {
-        if let Some(local) = self.0.take() {
-            local.trim();
-            local.inform();
-        }
-    }
-}
-
 impl Local {
-    /// Runs one turn, unless a loop runs on this thread already. On a virtual clock that finds nothing ready, time jumps to the next
-    /// timer first.
-    ///
-    /// # Panics
-    ///
-    /// If this loop is closed.
-    pub(crate) fn turn(self: &Rc<Self>) -> Turn {
-        if Local::runs_here() {
-            self.refuse();
-            return Turn { ran: 0, ready: false, timer: None, nested: true };
-        }
-        let run = self.enter();
-        self.look();
-        self.ran.set(0);
-        if self.remote().clock().is_virtual() && !self.is_ready() {
-            self.advance();
-        }
-        self.run_turn();
-        let ran = self.ran.get();
-        run.end();
-        self.announce(ran)
-    }
-
-    /// Whether some loop runs on this thread.
-    pub(crate) fn runs_here() -> bool {
-        current::is_running()
-    }
-
     /// Calls `f` when a turn is due that the host does not know of, and now if there is one. Replaces what was there.
     pub(crate) fn on_wake(&self, f: OnWake) {
         self.hosted.set(true);
@@ -155,22 +89,13 @@ impl Local {
     }
 
     /// Says nothing to the host until [`inform`](Local::inform) or [`announce`](Local::announce).
-    fn hush(&self) {
+    pub(super) fn hush(&self) {
         self.hushed.set(true);
         self.remote().hush();
     }
 
-    /// The host was told "later". If it is another loop that runs, its end is the time to tell more.
-    fn refuse(self: &Rc<Self>) {
-        if current::running(self.remote()).is_none() {
-            self.hush();
-            self.announced.set(None);
-            current::refuse(self);
-        }
-    }
-
     /// What the host has to know after a turn.
-    fn announce(&self, ran: usize) -> Turn {
+    pub(super) fn announce(&self, ran: usize) -> Turn {
         let clock = self.remote().clock();
         let next = self.next_deadline();
         let timer = next.map(|deadline| deadline.saturating_duration_since(clock.now()));

@@ -1,4 +1,7 @@
-//! The loop as its own thread sees it: what is scheduled, what it owns, and its end.
+//! The loop as its own thread sees it: what is scheduled, and what it owns.
+//!
+//! The types of this file need each other in a circle. A loop owns a [`Remote`], whose messages are told the loop or name a task;
+//! and the name of a task leads to its `Remote` again.
 //!
 //! No cell is borrowed where foreign code can run, so whatever that does to the loop finds them all free.
 
@@ -8,24 +11,65 @@ use std::collections::VecDeque;
 use std::panic::Location;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
 use super::bell::Sleep;
 use super::clock::Clock;
-use super::current;
-use super::remote::{Entry, Message, Remote};
-use super::run::Main;
+use super::remote;
 use super::slab::Slab;
-use super::timers::{Timer, Timers};
-use super::work::{AnyCall, Call, Task};
-use crate::diagnostics::quietly;
+use super::status::Wait;
+use super::timers::Timers;
+use super::work::{Call, Task};
 use crate::list::Key;
-use crate::unhandled::Work;
+
+/// The loop for other threads, and what they send.
+pub(crate) type Remote = remote::Remote<Message>;
+
+/// Something to do on the loop's thread, at its place among what is scheduled.
+pub(crate) type Op = Box<dyn FnOnce(&Rc<Local>) + Send>;
+
+/// What can be ready. It names its future or closure, and owns neither.
+pub(crate) enum Entry {
+    Task(Runnable),
+    Call(Key),
+}
+
+/// What goes through the queue under the lock.
+pub(crate) enum Message {
+    Entry(Entry),
+    Op(Op),
+}
+
+/// What a token carries for the loop to see.
+pub(crate) struct Name {
+    pub(super) remote: Arc<Remote>,
+    /// Which task it is, in the order of spawning. Its address would not do: it goes with the last waker, and the next token may get it.
+    pub(super) number: u32,
+}
+
+/// What comes back from async-task when a token was woken.
+pub(crate) type Runnable = async_task::Runnable<Name>;
+
+/// The future of a `run_until_complete`, as its loop sees it.
+pub(super) struct Main {
+    pub(super) waker: Arc<MainWaker>,
+    /// Where the run began.
+    pub(super) origin: &'static Location<'static>,
+    pub(super) polling: bool,
+    pub(super) wait: Wait,
+}
+
+/// The waker of the future that `run_until_complete` polls, one per run: none of it outlives a run that ends by a panic.
+pub(super) struct MainWaker {
+    pub(super) woken: AtomicBool,
+    pub(super) remote: Arc<Remote>,
+}
 
 /// The owner's side of a loop.
 pub(crate) struct Local {
     remote: Arc<Remote>,
-    closed: Cell<bool>,
+    pub(super) closed: Cell<bool>,
     pub(super) ready: RefCell<VecDeque<Entry>>,
     /// The messages of other threads that are just being received; else a buffer to be swapped for the queue of the next ones.
     pub(super) incoming: RefCell<VecDeque<Message>>,
@@ -79,12 +123,7 @@ impl Local {
         })
     }
 
-    /// The loop that runs on this thread, or that closes here.
-    pub(crate) fn current() -> Option<Rc<Local>> {
-        current::get()
-    }
-
-    /// The same loop for other threads.
+    /// This loop for other threads.
     pub(crate) fn remote(&self) -> &Arc<Remote> {
         &self.remote
     }
@@ -94,52 +133,8 @@ impl Local {
         &**self.companion.get_or_init(make)
     }
 
-    /// Whether it runs, on its thread, just now.
-    pub(crate) fn is_running(&self) -> bool {
-        current::is_here(&self.remote)
-    }
-
     pub(crate) fn is_closed(&self) -> bool {
         self.closed.get()
-    }
-
-    /// Calls `run`, which was scheduled at `origin`, in the next turn. A closed loop drops it at once.
-    pub(crate) fn call_soon(&self, run: AnyCall, origin: &'static Location<'static>) -> Key {
-        let key = self.add_call(run, origin);
-        if key != Key::DANGLING {
-            self.enqueue(Entry::Call(key));
-        }
-        key
-    }
-
-    /// Calls `run` in the first turn in which `timer` is due; without one never, and then the call does not count as a timer that is
-    /// left. A closed loop drops it at once.
-    pub(crate) fn call_at(&self, timer: Option<Timer>, run: AnyCall, origin: &'static Location<'static>) -> Key {
-        let key = self.add_call(run, origin);
-        if let (Some(timer), true) = (timer, key != Key::DANGLING) {
-            self.timers.borrow_mut().add(timer, key);
-            self.timer_made(timer.deadline);
-        }
-        key
-    }
-
-    fn add_call(&self, run: AnyCall, origin: &'static Location<'static>) -> Key {
-        if self.is_closed() {
-            quietly(|| drop(run));
-            return Key::DANGLING;
-        }
-        self.calls.borrow_mut().insert(Call { run, origin })
-    }
-
-    /// Drops the call's closure now, if it is still here. What was queued or timed for it is as good as gone.
-    pub(crate) fn cancel_call(&self, key: Key) {
-        let call = self.calls.borrow_mut().remove(key);
-        if let Some(call) = call {
-            let calls = self.calls.borrow();
-            self.timers.borrow_mut().tidy(calls.len(), |call| calls.contains(call));
-            drop(calls);
-            quietly(|| drop(call));
-        }
     }
 
     /// The earliest deadline of a call that is still here.
@@ -148,33 +143,13 @@ impl Local {
         if timers.is_empty() { None } else { timers.next_deadline(|call| self.has_call(call)) }
     }
 
+    #[inline]
+    pub(super) fn is_ready(&self) -> bool {
+        !self.ready.borrow().is_empty()
+    }
+
     pub(super) fn has_call(&self, key: Key) -> bool {
         self.calls.borrow().contains(key)
-    }
-
-    pub(super) fn run_call(&self, key: Key) {
-        let call = self.calls.borrow_mut().remove(key);
-        if let Some(mut call) = call {
-            self.ran.set(self.ran.get() + 1);
-            self.timed(Work::Call, call.origin, || quietly(|| call.run.run()));
-        }
-    }
-
-    /// Whether nothing that another thread has sent is still on its way to the ready queue: what is appended there now keeps the order
-    /// of sending.
-    pub(crate) fn has_received_all(&self) -> bool {
-        self.incoming.borrow().is_empty() && self.remote.is_empty()
-    }
-
-    /// The way into the queues for what this thread spawns and schedules: straight to what is ready, while the loop runs, or if nothing
-    /// that came before waits elsewhere and no host has to be told; else through the queue under the lock, which keeps the order.
-    pub(super) fn enqueue(&self, entry: Entry) {
-        if (!self.remote.is_woken() && !self.hosted.get()) || current::is_here(&self.remote) {
-            self.push_ready(entry);
-            self.rouse();
-        } else {
-            drop(self.remote.push(Message::Entry(entry)));
-        }
     }
 
     /// A closed loop takes nothing; an entry is only a name.
@@ -185,33 +160,6 @@ impl Local {
             return refuse(entry);
         }
         self.ready.borrow_mut().push_back(entry);
-    }
-
-    /// Drops, on this thread, all that the loop owns: tasks in spawn order, then calls in order, then what other threads sent, then the
-    /// errands that came meanwhile, and the host's `on_wake`.
-    ///
-    /// Destructors may do with the loop what they like. It is closed already: what they schedule is dropped at once, so the slabs
-    /// only shrink, and each entry is out of its slab before it is dropped. A task that is being polled is dropped after its poll.
-    pub(crate) fn close(self: &Rc<Self>) {
-        if self.closed.replace(true) {
-            return;
-        }
-        self.rouse();
-        let (mut messages, on_wake) = self.remote.close();
-        let _entered = current::Entered::to_close(self);
-        self.timers.borrow_mut().clear();
-        drop(self.ready.take());
-        let tasks = self.tasks.borrow().keys();
-        tasks.into_iter().for_each(|key| self.cancel_task(key));
-        let calls = self.calls.borrow().keys();
-        calls.into_iter().for_each(|key| self.cancel_call(key));
-        while let Some(message) = messages.pop_front() {
-            quietly(|| drop(message));
-        }
-        for errand in self.remote.seal() {
-            quietly(|| drop(errand));
-        }
-        quietly(|| drop(on_wake));
     }
 
     /// Ends the loop's sleep from its own thread. The reactor runs wakers there while a loop sleeps in it; in any other sleep nothing runs.

@@ -46,12 +46,15 @@
 
 // `clock` is the only place that asks for the time; `remote` the only one that locks, apart from the virtual clock.
 mod bell;
+mod call;
 mod clock;
+mod close;
 #[cfg(not(feature = "io"))]
 mod condvar;
 mod current;
 mod host;
 mod local;
+mod queue;
 #[cfg(feature = "io")]
 mod reactor;
 mod remote;
@@ -70,8 +73,7 @@ mod tests;
 
 pub(crate) use clock::Clock;
 pub use host::Turn;
-pub(crate) use local::Local;
-pub(crate) use remote::{Op, Remote};
+pub(crate) use local::{Local, Op, Remote};
 pub use status::Status;
 pub(crate) use survey::Survey;
 pub(crate) use timers::Timer;

@@ -1,4 +1,4 @@
-//! The loop as other threads see it: a queue under a lock, and the place where the loop sleeps.
+//! The loop as other threads see it: a queue under a lock, and the place where the loop sleeps. It does not know what the messages say.
 //!
 //! No foreign code runs under the lock. What cannot be queued, because the loop is closed, is handed back and dropped after
 //! unlocking.
@@ -8,38 +8,21 @@
 
 use std::collections::VecDeque;
 use std::mem;
-use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Instant;
 
 use super::bell::{Bell, Sleeper};
 use super::clock::Clock;
-use super::current;
-use super::host::OnWake;
-use super::local::Local;
-use super::task::Runnable;
 use super::timers::Timer;
 use crate::diagnostics::quietly;
-use crate::list::Key;
 use crate::panics::unpoisoned;
 
-/// Something to do on the loop's thread, at its place among what is scheduled.
-pub(crate) type Op = Box<dyn FnOnce(&Rc<Local>) + Send>;
-
-/// What can be ready. It names its future or closure, and owns neither.
-pub(super) enum Entry {
-    Task(Runnable),
-    Call(Key),
-}
-
-pub(super) enum Message {
-    Entry(Entry),
-    Op(Op),
-}
+/// What a host does when a turn is due.
+pub(crate) type OnWake = Arc<dyn Fn() + Send + Sync>;
 
 /// Shared by the loop, its handles and the wakers of its tasks.
-pub(crate) struct Remote {
+pub(crate) struct Remote<M> {
     clock: Clock,
     /// How many timers were made. It gives each its place among equals, before it travels to the loop.
     timers: AtomicU64,
@@ -47,12 +30,12 @@ pub(crate) struct Remote {
     woken: AtomicBool,
     /// For the running or the next `run_forever`. Set under the lock, and then `woken` with it.
     stop: AtomicBool,
-    state: Mutex<State>,
+    state: Mutex<State<M>>,
     bell: Bell,
 }
 
-pub(super) struct State {
-    queue: VecDeque<Message>,
+pub(super) struct State<M> {
+    queue: VecDeque<M>,
     /// The loop, if it sleeps and nobody has woken it yet.
     pub(super) sleeper: Sleeper,
     closed: bool,
@@ -63,7 +46,7 @@ pub(super) struct State {
     told: bool,
 }
 
-impl State {
+impl<M> State<M> {
     /// Notes that the host is told, if it has to be. The caller calls the result after unlocking.
     #[must_use]
     fn tell(&mut self) -> Option<OnWake> {
@@ -75,7 +58,7 @@ impl State {
     }
 }
 
-impl Remote {
+impl<M> Remote<M> {
     pub(super) fn new(clock: Clock) -> Self {
         let state = State {
             queue: VecDeque::new(),
@@ -93,26 +76,6 @@ impl Remote {
             state: Mutex::new(state),
             bell: Bell::default(),
         }
-    }
-
-    /// Carries out `op` on the loop's thread, at the start of the next turn. A closed loop drops it, here and now.
-    pub(crate) fn push_op(&self, op: Op) {
-        if let Err(message) = self.push(Message::Op(op)) {
-            quietly(|| drop(message));
-        }
-    }
-
-    /// The same for an op that does its work when it is dropped: a loop that is just closing takes it, and drops it on its thread.
-    pub(crate) fn push_errand(&self, op: Op) {
-        if let Err(message) = self.push_unless(|state| state.sealed, Message::Op(op)) {
-            quietly(|| drop(message));
-        }
-    }
-
-    /// The loop itself, if it runs on this thread: what is done to it directly keeps the order of what its own code schedules,
-    /// which a message to itself would not.
-    pub(crate) fn running_here(&self) -> Option<Rc<Local>> {
-        current::running(self)
     }
 
     /// Ends the running or the next `run_forever` after its turn. Two of them count once.
@@ -148,11 +111,18 @@ impl Remote {
     }
 
     /// Queues a message, or gives it back if the loop is closed.
-    pub(super) fn push(&self, message: Message) -> Result<(), Message> {
+    // Not inlined: a wake on the loop's own thread goes another way, and is shorter without this.
+    #[inline(never)]
+    pub(super) fn push(&self, message: M) -> Result<(), M> {
         self.push_unless(|state| state.closed, message)
     }
 
-    fn push_unless(&self, refuses: fn(&State) -> bool, message: Message) -> Result<(), Message> {
+    /// Queues a message also while the loop is closing, and gives it back after that.
+    pub(super) fn push_last(&self, message: M) -> Result<(), M> {
+        self.push_unless(|state| state.sealed, message)
+    }
+
+    fn push_unless(&self, refuses: fn(&State<M>) -> bool, message: M) -> Result<(), M> {
         let mut state = self.lock();
         if refuses(&state) {
             return Err(message);
@@ -168,7 +138,7 @@ impl Remote {
     }
 
     /// Swaps the queue for an empty one, and begins to take note of what comes from now on.
-    pub(super) fn receive(&self, queue: &mut VecDeque<Message>) {
+    pub(super) fn receive(&self, queue: &mut VecDeque<M>) {
         let mut state = self.lock();
         self.woken.store(false, Ordering::Relaxed);
         mem::swap(&mut state.queue, queue);
@@ -186,13 +156,9 @@ impl Remote {
         self.woken.load(Ordering::Relaxed)
     }
 
-    /// Shows what wakes and spawns have queued. What `look` does may not come back here.
-    pub(super) fn for_each_entry(&self, mut look: impl FnMut(&Entry)) {
-        for message in &self.lock().queue {
-            if let Message::Entry(entry) = message {
-                look(entry);
-            }
-        }
+    /// Shows what is queued. What `look` does may not come back here.
+    pub(super) fn for_each(&self, look: impl FnMut(&M)) {
+        self.lock().queue.iter().for_each(look);
     }
 
     pub(super) fn take_stop(&self) -> bool {
@@ -251,13 +217,13 @@ impl Remote {
 
     /// Lets the host be told from now on, and of what is there. The caller calls the result after unlocking.
     #[must_use]
-    fn let_hear(&self, state: &mut State, ready: bool) -> Option<OnWake> {
+    fn let_hear(&self, state: &mut State<M>, ready: bool) -> Option<OnWake> {
         state.told = false;
         if ready || self.has_news(state) { state.tell() } else { None }
     }
 
     /// Whether something came that the loop has not received.
-    fn has_news(&self, state: &State) -> bool {
+    fn has_news(&self, state: &State<M>) -> bool {
         !state.queue.is_empty() || (self.is_woken() && self.stop.load(Ordering::Relaxed))
     }
 
@@ -268,20 +234,20 @@ impl Remote {
     }
 
     /// From here on nothing is queued, and the host not told of anything. Returns what was queued, and how the host was told.
-    pub(super) fn close(&self) -> (VecDeque<Message>, Option<OnWake>) {
+    pub(super) fn close(&self) -> (VecDeque<M>, Option<OnWake>) {
         let mut state = self.lock();
         state.closed = true;
         (mem::take(&mut state.queue), state.on_wake.take())
     }
 
     /// From here on nothing at all is queued. Returns the last errands.
-    pub(super) fn seal(&self) -> VecDeque<Message> {
+    pub(super) fn seal(&self) -> VecDeque<M> {
         let mut state = self.lock();
         state.sealed = true;
         mem::take(&mut state.queue)
     }
 
-    fn rouse(&self, mut state: MutexGuard<'_, State>) {
+    fn rouse(&self, mut state: MutexGuard<'_, State<M>>) {
         self.woken.store(true, Ordering::Relaxed);
         // One notification per sleep: a burst of messages costs one system call.
         let sleeper = state.sleeper.take();
@@ -296,7 +262,7 @@ impl Remote {
         self.lock().sleeper.is_asleep()
     }
 
-    pub(super) fn lock(&self) -> MutexGuard<'_, State> {
+    pub(super) fn lock(&self) -> MutexGuard<'_, State<M>> {
         unpoisoned(self.state.lock())
     }
 }

@@ -10,10 +10,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, Wake, Waker};
 
-use super::current;
-use super::host::Run;
-use super::local::Local;
-use super::remote::{Entry, Message, Remote};
+use super::current::{self, Entered};
+use super::host::Turn;
+use super::local::{Entry, Local, Main, MainWaker, Message};
 use super::status::{Status, Wait};
 use crate::awaited;
 use crate::diagnostics::quietly;
@@ -35,15 +34,6 @@ pub(super) enum Next<R> {
     Turn,
     /// Nothing is ready.
     Rest,
-}
-
-/// The future of a `run_until_complete`, as its loop sees it.
-pub(super) struct Main {
-    waker: Arc<MainWaker>,
-    /// Where the run began.
-    pub(super) origin: &'static Location<'static>,
-    polling: bool,
-    pub(super) wait: Wait,
 }
 
 impl Main {
@@ -92,12 +82,6 @@ impl Drop for Listed {
     }
 }
 
-/// The waker of the future that `run_until_complete` polls, one per run: none of it outlives a run that ends by a panic.
-struct MainWaker {
-    woken: AtomicBool,
-    remote: Arc<Remote>,
-}
-
 impl MainWaker {
     #[inline]
     fn is_woken(&self) -> bool {
@@ -127,6 +111,39 @@ impl Wake for MainWaker {
                 Some(local) => local.rouse(),
                 None => self.remote.wake(),
             }
+        }
+    }
+}
+
+/// A run of a loop, of whatever kind. When it ends, by a panic too, the host hears what is left to do.
+struct Run {
+    // Dropped in this order: the host may make a turn at once.
+    entered: Entered,
+    ends: Ends,
+}
+
+struct Ends(Option<Rc<Local>>);
+
+impl Run {
+    fn new(local: &Rc<Local>) -> Self {
+        let entered = Entered::to_run(local);
+        local.hush();
+        Run { entered, ends: Ends(Some(Rc::clone(local))) }
+    }
+
+    /// Ends a run that the host hears of in another way.
+    fn end(self) {
+        let Run { entered, mut ends } = self;
+        drop(entered);
+        drop(ends.0.take());
+    }
+}
+
+impl Drop for Ends {
+    fn drop(&mut self) {
+        if let Some(local) = self.0.take() {
+            local.trim();
+            local.inform();
         }
     }
 }
@@ -213,8 +230,40 @@ impl Local {
         self.drive(false, turn, idle);
     }
 
+    /// Runs one turn, unless a loop runs on this thread already. On a virtual clock that finds nothing ready, time jumps to the next
+    /// timer first.
+    ///
+    /// # Panics
+    ///
+    /// If this loop is closed.
+    pub(crate) fn turn(self: &Rc<Self>) -> Turn {
+        if Local::runs_here() {
+            self.refuse();
+            return Turn { ran: 0, ready: false, timer: None, nested: true };
+        }
+        let run = self.enter();
+        self.look();
+        self.ran.set(0);
+        if self.remote().clock().is_virtual() && !self.is_ready() {
+            self.advance();
+        }
+        self.run_turn();
+        let ran = self.ran.get();
+        run.end();
+        self.announce(ran)
+    }
+
+    /// The host was told "later". If it is another loop that runs, its end is the time to tell more.
+    fn refuse(self: &Rc<Self>) {
+        if current::running(self.remote()).is_none() {
+            self.hush();
+            self.announced.set(None);
+            current::refuse(self);
+        }
+    }
+
     #[track_caller]
-    pub(super) fn enter(self: &Rc<Self>) -> Run {
+    fn enter(self: &Rc<Self>) -> Run {
         assert!(!self.is_closed(), "{CLOSED}");
         assert!(!current::is_running(), "{NESTED}");
         self.see(self.remote().now());
@@ -318,11 +367,6 @@ impl Local {
             }
         });
         late
-    }
-
-    #[inline]
-    pub(super) fn is_ready(&self) -> bool {
-        !self.ready.borrow().is_empty()
     }
 
     /// Whether the next turn will find something after all: other threads sent it, or it is due, if need be because the virtual

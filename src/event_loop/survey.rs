@@ -8,8 +8,7 @@ use std::collections::{HashMap, HashSet};
 use std::panic::Location;
 use std::time::{Duration, Instant};
 
-use super::local::Local;
-use super::remote::Entry;
+use super::local::{Entry, Local, Message};
 use super::status::{Status, Wait};
 use super::work::Call;
 use crate::awaited::Mark;
@@ -105,7 +104,11 @@ impl Local {
             Entry::Call(_) => None,
         };
         let mut queued: HashSet<u32> = self.ready.borrow().iter().filter_map(number).collect();
-        self.remote().for_each_entry(|entry| queued.extend(number(entry)));
+        self.remote().for_each(|message| {
+            if let Message::Entry(entry) = message {
+                queued.extend(number(entry));
+            }
+        });
         queued
     }
 

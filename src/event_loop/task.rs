@@ -16,8 +16,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use super::current;
-use super::local::Local;
-use super::remote::{Entry, Message, Remote};
+use super::local::{Entry, Local, Message, Name, Runnable};
 use super::status::Wait;
 use super::work::{LocalFuture, Task};
 use crate::diagnostics::quietly;
@@ -40,16 +39,6 @@ impl Future for Token {
         }
     }
 }
-
-/// What a token carries for the loop to see.
-pub(super) struct Name {
-    pub(super) remote: Arc<Remote>,
-    /// Which task it is, in the order of spawning. Its address would not do: it goes with the last waker, and the next token may get it.
-    pub(super) number: u32,
-}
-
-/// What comes back from async-task when a token was woken.
-pub(super) type Runnable = async_task::Runnable<Name>;
 
 /// Queues a token that was woken, from whatever thread. A function without a context: for one that has some, async-task would count
 /// one more reference at each wake.
