@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use super::bell::Sleeper;
 use super::local::{Local, Remote};
-use super::run::Next;
+use super::turn::Next;
 use crate::panics::unpoisoned;
 
 impl Local {

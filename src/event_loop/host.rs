@@ -4,7 +4,7 @@
 //! the two, one lock decides. The end of a turn looks, under that lock, for what has come, and notes there whether the host knows
 //! ([`Remote::end_turn`]); what comes later finds the note. While a loop runs its host counts as told, for it hears at the end.
 //!
-//! [`Remote::end_turn`]: super::Remote::end_turn
+//! [`Remote::end_turn`]: super::remote::Remote::end_turn
 
 use std::time::{Duration, Instant};
 

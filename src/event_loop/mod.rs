@@ -43,6 +43,23 @@
 //! Foreign code (a future, a closure, a destructor) runs with nothing borrowed and nothing locked, and its panics end in
 //! [`quietly`](crate::diagnostics::quietly). The only exception is the main future, whose panic belongs to the caller of
 //! `run_until_complete`.
+//!
+//! # Files
+//!
+//! Each uses the lines below its own alone:
+//!
+//! ```text
+//!  run  survey                          runs, until they end, and the turn of a host; how everything stands
+//!  main_future  condvar or reactor      the future of a run; sleep
+//!  turn  close                          one turn; the end
+//!  call  task                           what is scheduled, run and canceled
+//!  queue                                the ways into the queues
+//!  current                              which loops a thread is in
+//!  host  seen  slow                     what a host has heard; the time of the last look; what takes long
+//!  local                                the loop on its own thread
+//!  remote  work                         the loop for other threads; calls and futures as they are stored
+//!  bell  clock  slab  status  timers
+//! ```
 
 // `clock` is the only place that asks for the time; `remote` the only one that locks, apart from the virtual clock.
 mod bell;
@@ -54,6 +71,7 @@ mod condvar;
 mod current;
 mod host;
 mod local;
+mod main_future;
 mod queue;
 #[cfg(feature = "io")]
 mod reactor;
@@ -66,6 +84,7 @@ mod status;
 mod survey;
 mod task;
 mod timers;
+mod turn;
 mod work;
 
 #[cfg(test)]

@@ -23,7 +23,7 @@ use std::time::Instant;
 
 use super::bell::Sleeper;
 use super::local::Local;
-use super::run::Next;
+use super::turn::Next;
 
 /// How many turns, calls and polls may go by before a busy loop looks for I/O. A look takes a few system calls, which is what some
 /// ten wakes take.

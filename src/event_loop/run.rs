@@ -1,22 +1,16 @@
-//! How a loop runs: turns, what to do when nothing is ready, and when to return.
+//! The runs of a loop: what to do when nothing is ready, and when to return.
 
 use std::future::Future;
-use std::hint::black_box;
 use std::panic::Location;
 use std::pin::pin;
-use std::ptr;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::task::{Context, Poll, Wake, Waker};
+use std::task::{Context, Poll, Waker};
 
 use super::current::{self, Entered};
 use super::host::Turn;
-use super::local::{Entry, Local, Main, MainWaker, Message};
-use super::status::{Status, Wait};
-use crate::awaited;
-use crate::diagnostics::quietly;
-use crate::list::Key;
+use super::local::{Local, Main, MainWaker};
+use super::turn::Next;
 use crate::unhandled::Work;
 
 const NESTED: &str = "an event loop already runs on this thread: await the future inside it, or spawn it, instead of running a \
@@ -24,96 +18,6 @@ const NESTED: &str = "an event loop already runs on this thread: await the futur
 const CLOSED: &str = "this event loop is closed, and runs nothing any more: make a new one";
 const STUCK: &str = "the future waits, but nothing on the loop is ready, and its virtual clock has no timer left to jump to: let \
                      something on this loop wake it, or use a loop on the real clock, which waits for other threads";
-
-/// How many timers that are due have their memory fetched at once.
-const FETCHED: usize = 32;
-
-/// What a run does next.
-pub(super) enum Next<R> {
-    Return(R),
-    Turn,
-    /// Nothing is ready.
-    Rest,
-}
-
-impl Main {
-    /// Has the loop list it until the result is dropped.
-    fn list(local: &Rc<Local>, waker: &Arc<MainWaker>, origin: &'static Location<'static>) -> Listed {
-        let wait = Wait::first(local.seen());
-        let main = Main { waker: Arc::clone(waker), origin, polling: false, wait };
-        *local.main.borrow_mut() = Some(main);
-        Listed { local: Rc::clone(local) }
-    }
-
-    pub(super) fn status(&self) -> Status {
-        if self.polling {
-            Status::Running
-        } else if self.waker.is_woken() {
-            Status::Queued
-        } else {
-            Status::Waiting
-        }
-    }
-}
-
-struct Listed {
-    local: Rc<Local>,
-}
-
-impl Listed {
-    fn begin_poll(&self) {
-        awaited::begin(ptr::null());
-        if let Some(main) = &mut *self.local.main.borrow_mut() {
-            main.polling = true;
-        }
-    }
-
-    fn end_poll(&self, waker: &Waker) {
-        if let Some(main) = &mut *self.local.main.borrow_mut() {
-            main.polling = false;
-            main.wait = Wait::after_poll(self.local.seen(), waker);
-        }
-    }
-}
-
-impl Drop for Listed {
-    fn drop(&mut self) {
-        *self.local.main.borrow_mut() = None;
-    }
-}
-
-impl MainWaker {
-    #[inline]
-    fn is_woken(&self) -> bool {
-        // ORDERING: Acquire, as in `take`.
-        self.woken.load(Ordering::Acquire)
-    }
-
-    #[inline]
-    fn take(&self) -> bool {
-        // ORDERING: Acquire, so that the poll sees what happened before the wake.
-        self.is_woken() && self.woken.swap(false, Ordering::Acquire)
-    }
-}
-
-impl Wake for MainWaker {
-    fn wake(self: Arc<Self>) {
-        self.wake_by_ref();
-    }
-
-    fn wake_by_ref(self: &Arc<Self>) {
-        // ORDERING: Release, for the Acquire of `take`. That the flag is up before the loop is roused, the lock sees to: whoever
-        // clears `woken` there looks at the flag before it sleeps.
-        let first = !self.woken.swap(true, Ordering::AcqRel);
-        if first {
-            match current::running(&self.remote) {
-                // It looks at the flag before it sleeps.
-                Some(local) => local.rouse(),
-                None => self.remote.wake(),
-            }
-        }
-    }
-}
 
 /// A run of a loop, of whatever kind. When it ends, by a panic too, the host hears what is left to do.
 struct Run {
@@ -165,7 +69,7 @@ impl Local {
         let _run = self.enter();
         // What was scheduled before the run goes before what the first poll schedules.
         self.receive();
-        let main = Arc::new(MainWaker { woken: AtomicBool::new(true), remote: Arc::clone(self.remote()) });
+        let main = MainWaker::new(self.remote());
         let listed = Main::list(self, &main, origin);
         let waker = Waker::from(Arc::clone(&main));
         let mut cx = Context::from_waker(&waker);
@@ -193,7 +97,7 @@ impl Local {
         self.drive(!is_virtual, turn, idle)
     }
 
-    /// Runs the loop until [`Remote::stop`]. A stop before it lets it run one turn.
+    /// Runs the loop until [`Remote::stop`](super::Remote::stop). A stop before it lets it run one turn.
     ///
     /// # Panics
     ///
@@ -268,118 +172,5 @@ impl Local {
         assert!(!current::is_running(), "{NESTED}");
         self.see(self.remote().now());
         Run::new(self)
-    }
-
-    /// Steps 2 to 4 of the module's description.
-    // Inlined, as what it calls for each turn: a loop that runs one task at a time comes here for each poll.
-    #[inline(always)]
-    pub(super) fn run_turn(self: &Rc<Self>) {
-        self.count_turn();
-        if self.remote().is_woken() {
-            self.receive();
-        }
-        if self.timers.borrow().is_empty() {
-            let count = self.ready.borrow().len();
-            self.run_ready(count);
-        } else {
-            self.run_timers();
-        }
-    }
-
-    /// The same with timers, of which some may be due.
-    #[inline(never)]
-    fn run_timers(&self) {
-        let late = self.collect_due();
-        let mut count = self.ready.borrow().len();
-        while count > FETCHED {
-            self.fetch_ready();
-            self.run_ready(FETCHED);
-            count -= FETCHED;
-        }
-        self.run_ready(count);
-        late.into_iter().for_each(|call| self.push_ready(Entry::Call(call)));
-    }
-
-    /// Has the memory of the next calls fetched, all at once: they were made long ago and in another order, and each would wait for its
-    /// own alone.
-    fn fetch_ready(&self) {
-        let (ready, calls) = (self.ready.borrow(), self.calls.borrow());
-        let next = || {
-            ready.iter().take(FETCHED).filter_map(|entry| if let Entry::Call(key) = entry { Some(*key) } else { None })
-        };
-        next().for_each(|key| {
-            black_box(calls.get(key).map(|call| call.origin));
-        });
-        next().filter_map(|key| calls.get(key)).for_each(|call| call.run.fetch());
-    }
-
-    /// Runs that many of those that are ready.
-    #[inline(always)]
-    fn run_ready(&self, count: usize) {
-        for _ in 0..count {
-            // Taken one by one: what is left after an abnormal exit is still queued.
-            let entry = self.ready.borrow_mut().pop_front();
-            match entry {
-                Some(Entry::Task(runnable)) => {
-                    runnable.run();
-                }
-                Some(Entry::Call(key)) => self.run_call(key),
-                // The loop was closed in the middle of its turn.
-                None => return,
-            }
-        }
-    }
-
-    fn receive(self: &Rc<Self>) {
-        self.remote().receive(&mut self.incoming.borrow_mut());
-        loop {
-            let message = self.incoming.borrow_mut().pop_front();
-            match message {
-                Some(Message::Entry(entry)) => self.push_ready(entry),
-                Some(Message::Op(op)) => {
-                    quietly(|| op(self));
-                }
-                None => break,
-            }
-        }
-    }
-
-    /// Has the timers that are due follow what is ready. Returns the late ones.
-    fn collect_due(&self) -> Vec<Key> {
-        let mut late = Vec::new();
-        let mut timers = self.timers.borrow_mut();
-        let now = self.remote().now();
-        self.see(now);
-        let mut ready = self.ready.borrow_mut();
-        // What was due after a late one does not overtake it.
-        let mut held = now;
-        timers.drain_due(now, |timer, call| {
-            if timer.is_late() {
-                if !self.has_call(call) {
-                    return; // canceled: it holds up nobody
-                }
-                held = held.min(timer.deadline);
-            }
-            if timer.is_late() || timer.deadline > held {
-                late.push(call);
-            } else {
-                ready.push_back(Entry::Call(call));
-            }
-        });
-        late
-    }
-
-    /// Whether the next turn will find something after all: other threads sent it, or it is due, if need be because the virtual
-    /// clock jumps.
-    pub(super) fn advance(&self) -> bool {
-        if self.remote().is_woken() {
-            return true;
-        }
-        let clock = self.remote().clock();
-        let deadline = self.next_deadline();
-        deadline.is_some_and(|deadline| {
-            clock.advance_to(deadline);
-            deadline <= clock.now()
-        })
     }
 }
