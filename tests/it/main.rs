@@ -13,6 +13,8 @@ macro_rules! both {
     () => {
         #[path = "both/aggregates.rs"]
         mod aggregates;
+        #[path = "both/alignment.rs"]
+        mod alignment;
         #[path = "both/any_race.rs"]
         mod any_race;
         #[path = "both/cancel.rs"]
