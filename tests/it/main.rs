@@ -21,6 +21,8 @@ macro_rules! both {
         mod cancel;
         #[path = "both/chain.rs"]
         mod chain;
+        #[path = "both/claims.rs"]
+        mod claims;
         #[path = "both/consume.rs"]
         mod consume;
         #[path = "both/drops.rs"]
