@@ -25,6 +25,8 @@ macro_rules! both {
         mod claims;
         #[path = "both/consume.rs"]
         mod consume;
+        #[path = "both/depth.rs"]
+        mod depth;
         #[path = "both/disposal.rs"]
         mod disposal;
         #[path = "both/drops.rs"]
