@@ -23,6 +23,8 @@ macro_rules! both {
         mod chain;
         #[path = "both/claims.rs"]
         mod claims;
+        #[path = "both/clones.rs"]
+        mod clones;
         #[path = "both/consume.rs"]
         mod consume;
         #[path = "both/depth.rs"]
