@@ -53,6 +53,8 @@ macro_rules! both {
         mod settled;
         #[path = "both/unhandled.rs"]
         mod unhandled;
+        #[path = "both/values.rs"]
+        mod values;
         #[path = "both/when.rs"]
         mod when;
     };
