@@ -2,6 +2,7 @@
 
 use crate::util::{Count, Counted, Log, kind_of, panic_of, watchdog};
 use deferral::{Broken, BrokenKind, Deferred, EventLoop, Promise, State, current};
+use std::fmt::Debug;
 use std::sync::{Arc, Barrier};
 use std::thread;
 use std::time::Duration;
@@ -73,6 +74,52 @@ fn many_threads_wait_for_clones() {
             assert!(threads.into_iter().all(|thread| thread.join().unwrap()));
             assert_eq!((clones.get(), drops.get()), (THREADS - 1, THREADS));
         }
+    });
+}
+
+/// H1, G3: outcomes of all sizes are waited for, by one thread and by several: nothing at all, many words, and what is no multiple of one.
+#[test]
+fn outcomes_of_all_sizes_are_waited_for() {
+    fn wait_for<T, E>(outcome: Result<T, E>)
+    where
+        T: Clone + PartialEq + Debug + Send + Sync + 'static,
+        E: Clone + PartialEq + Debug + From<Broken> + Send + Sync + 'static,
+    {
+        assert_eq!(Promise::from(outcome.clone()).wait(), outcome);
+        for threads in [1, 3] {
+            let (deferred, promise) = Deferred::<T, E>::new();
+            let mut promises: Vec<_> = (1..threads).map(|_| promise.clone()).collect();
+            promises.push(promise);
+            thread::scope(|scope| {
+                for (n, promise) in promises.into_iter().enumerate() {
+                    let outcome = &outcome;
+                    scope.spawn(move || {
+                        let long = Duration::from_secs(3600);
+                        let got = if n == 0 { promise.wait() } else { promise.wait_timeout(long).unwrap() };
+                        assert_eq!(got, *outcome);
+                    });
+                }
+                assert!(deferred.settle(outcome.clone()));
+            });
+        }
+    }
+    #[derive(Clone, Debug, PartialEq)]
+    struct Big([u64; 40]);
+    impl From<Broken> for Big {
+        fn from(_: Broken) -> Self {
+            Big([0; 40])
+        }
+    }
+    watchdog(|| {
+        let big = || Big(std::array::from_fn(|n| n as u64));
+        wait_for::<(), ()>(Ok(()));
+        wait_for::<(), ()>(Err(()));
+        wait_for::<[u64; 0], Big>(Ok([]));
+        wait_for::<[u8; 33], ()>(Ok(std::array::from_fn(|n| n as u8)));
+        wait_for::<[usize; 4], ()>(Ok([1, 2, 3, 4]));
+        wait_for::<[usize; 4], ()>(Err(()));
+        wait_for::<Big, ()>(Ok(big()));
+        wait_for::<(), Big>(Err(big()));
     });
 }
 
