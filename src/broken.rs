@@ -1,6 +1,5 @@
 //! Why the library, and not the producer, rejected a promise.
 
-use std::any::Any;
 use std::error::Error;
 use std::fmt;
 use std::io;
@@ -102,18 +101,6 @@ impl Broken {
 
     pub(crate) fn panicked(message: String, origin: &'static Location<'static>) -> Self {
         Broken(Repr::Panicked(Arc::new(Panicked { origin, message })))
-    }
-
-    /// Itself, where the error of a promise is no other: there is nothing of the user's to be called then.
-    #[inline]
-    pub(crate) fn into_error<E: 'static>(self) -> Result<E, Broken> {
-        let mut own = Some(self);
-        let error = (&mut own as &mut dyn Any).downcast_mut().and_then(Option::<E>::take);
-        match (error, own) {
-            (Some(error), _) => Ok(error),
-            (None, Some(broken)) => Err(broken),
-            (None, None) => unreachable!("nobody else has taken it"),
-        }
     }
 
     /// What happened.

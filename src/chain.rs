@@ -2,12 +2,12 @@
 
 use std::panic::Location;
 
-use crate::Progress;
 use crate::broken::{Broken, BrokenKind};
 use crate::core::trampoline::{self, Caller};
-use crate::core::{Accepts, Delivery, Flavor, Link, Node, Shared};
-use crate::deferred::{self, Deferred};
-use crate::diagnostics;
+use crate::core::{self, Accepted, Accepts, Delivery, Flavor, Follower, HandOn, Link, Note, Producer};
+use crate::deferred::Deferred;
+use crate::panics;
+use crate::progress::Progress;
 use crate::promise::Promise;
 
 /// What a continuation may return and [`when`](crate::when()) may be given: a promise, or a [`Result`] in the place of a settled one.
@@ -37,40 +37,34 @@ pub trait IntoPromise<F: Flavor = crate::core::Threaded>: Sealed<F> + Sized {
     /// What it is rejected with.
     type Error: 'static;
 
-    /// Settles `deferred` with the outcome, now or later.
+    /// Settles the promise of `producer` with the outcome, now or later.
     #[doc(hidden)]
-    fn settle_into(self, deferred: Deferred<Self::Value, Self::Error, Progress, F>);
+    fn settle_into(self, producer: Producer<Self::Value, Self::Error, Progress, F>) -> HandOn<F>;
 
-    /// Calls `run` with the outcome: now, or later through the link that comes back. `target` tells what then waits for it.
+    /// Calls `run`, which captures nothing, with the outcome: now, or later through the link that comes back. `target` tells which promise
+    /// then waits for it.
     #[doc(hidden)]
-    fn subscribe<C: 'static>(
+    fn subscribe<C: Follower<F>>(
         self,
         context: C,
-        run: impl FnOnce(C, Delivery<Self::Value, Self::Error>) + Copy + 'static,
-        target: impl FnOnce(&C) -> Option<Node<F>> + Copy + 'static,
-    ) -> Option<Link<F>>
-    where
-        F: Accepts<C>,
-    {
+        run: impl FnOnce(C, Delivery<Self::Value, Self::Error>) -> HandOn<F> + Copy + 'static,
+    ) -> Option<Link<F>> {
         match self.take_settled() {
             Ok(delivery) => {
-                run(context, delivery);
+                core::run_now(run(context, delivery));
                 None
             }
-            Err(this) => this.subscribe_later(context, run, target),
+            Err(this) => this.subscribe_later(context, run),
         }
     }
 
-    /// The same of one whose outcome was not here a moment ago: if it is now, `run` is called when its turn comes.
+    /// Subscribes to a promise whose outcome was not here a moment ago: if it is now, `run` is called when its turn comes.
     #[doc(hidden)]
-    fn subscribe_later<C: 'static>(
+    fn subscribe_later<C: Follower<F>>(
         self,
         context: C,
-        run: impl FnOnce(C, Delivery<Self::Value, Self::Error>) + Copy + 'static,
-        target: impl FnOnce(&C) -> Option<Node<F>> + Copy + 'static,
-    ) -> Option<Link<F>>
-    where
-        F: Accepts<C>;
+        run: impl FnOnce(C, Delivery<Self::Value, Self::Error>) -> HandOn<F> + Copy + 'static,
+    ) -> Option<Link<F>>;
 
     /// The outcome, if it is here; or itself.
     #[doc(hidden)]
@@ -94,20 +88,17 @@ impl<T: 'static, E: 'static, F: Flavor> IntoPromise<F> for Result<T, E> {
     type Value = T;
     type Error = E;
 
-    fn settle_into(self, deferred: Deferred<T, E, Progress, F>) {
-        deferred.finish(self);
+    #[inline]
+    fn settle_into(self, producer: Producer<T, E, Progress, F>) -> HandOn<F> {
+        producer.into_inner().hand_on(self, Note::UNKNOWN)
     }
 
-    fn subscribe_later<C: 'static>(
+    fn subscribe_later<C: Follower<F>>(
         self,
         context: C,
-        run: impl FnOnce(C, Delivery<T, E>) + Copy + 'static,
-        _: impl FnOnce(&C) -> Option<Node<F>> + Copy + 'static,
-    ) -> Option<Link<F>>
-    where
-        F: Accepts<C>,
-    {
-        run(context, Delivery::Outcome(self));
+        run: impl FnOnce(C, Delivery<T, E>) -> HandOn<F> + Copy + 'static,
+    ) -> Option<Link<F>> {
+        core::run_now(run(context, Delivery::Outcome(self)));
         None
     }
 
@@ -127,28 +118,24 @@ impl<T, E, P, F: Flavor> Sealed<F> for Promise<T, E, P, F> {}
 
 impl<T, E, P, F> IntoPromise<F> for Promise<T, E, P, F>
 where
-    F: Flavor + Accepts<Shared<T, E, P, F>> + Accepts<Deferred<T, E, Progress, F>>,
+    F: Flavor + Accepts<T> + Accepts<E> + Accepts<P>,
 {
     type Value = T;
     type Error = E;
 
-    fn settle_into(self, deferred: Deferred<T, E, Progress, F>) {
-        deferred.core().forget_source();
-        self.lead(deferred, Caller::Library);
+    fn settle_into(self, producer: Producer<T, E, Progress, F>) -> HandOn<F> {
+        producer.forget_source();
+        self.lead(producer, Caller::Library)
     }
 
-    fn subscribe_later<C: 'static>(
+    fn subscribe_later<C: Follower<F>>(
         self,
         context: C,
-        run: impl FnOnce(C, Delivery<T, E>) + Copy + 'static,
-        target: impl FnOnce(&C) -> Option<Node<F>> + Copy + 'static,
-    ) -> Option<Link<F>>
-    where
-        F: Accepts<C>,
-    {
+        run: impl FnOnce(C, Delivery<T, E>) -> HandOn<F> + Copy + 'static,
+    ) -> Option<Link<F>> {
         let core = self.into_core();
-        let key = core.consume(<F as Accepts<C>>::continuation(context, run, target));
-        Some(core.into_link(key, false))
+        let key = core.consume(context, run);
+        Some(core.into_link(key))
     }
 
     #[inline]
@@ -168,7 +155,7 @@ where
 
 impl<T, E, P, F> Promise<T, E, P, F>
 where
-    F: Flavor + Accepts<Shared<T, E, P, F>>,
+    F: Flavor + Accepts<T> + Accepts<E> + Accepts<P>,
 {
     /// Goes on with the value: returns a promise for what `f` makes of it, be it a result or another promise.
     ///
@@ -203,12 +190,12 @@ where
     where
         C: FnOnce(T) -> R + 'static,
         R: IntoPromise<F, Error = E>,
-        F: Accepts<(C, Deferred<R::Value, E, Progress, F>)>, // not `Send`? Take `deferral::local`, or `into_local()` first
+        F: Accepts<C> + Accepts<R::Value>, // not `Send`? Take `deferral::local`, or `into_local()` first
     {
-        let broken = self.core().broken_fn();
-        self.derive(f, broken, Location::caller(), |(f, deferred), delivery| match delivery.value() {
-            Ok(value) => settle_by(move || f(value), deferred),
-            Err(rejection) => pass(f, rejection, deferred),
+        let make = self.core().maker();
+        self.derive(f, make, Location::caller(), |(Accepted(f), producer), delivery| match delivery.value() {
+            Ok(value) => settle_by(move || f(value), producer),
+            Err(rejection) => pass(f, rejection, producer),
         })
     }
 
@@ -234,12 +221,12 @@ where
     where
         C: FnOnce(E) -> R + 'static,
         R: IntoPromise<F, Value = T, Error = E>,
-        F: Accepts<(C, Deferred<T, E, Progress, F>)>, // not `Send`? Take `deferral::local`, or `into_local()` first
+        F: Accepts<C>, // not `Send`? Take `deferral::local`, or `into_local()` first
     {
-        let broken = self.core().broken_fn();
-        self.derive(f, broken, Location::caller(), |(f, deferred), delivery| match delivery.error() {
-            Ok(error) => settle_by(move || f(error), deferred),
-            Err(other) => pass(f, other, deferred),
+        let make = self.core().maker();
+        self.derive(f, make, Location::caller(), |(Accepted(f), producer), delivery| match delivery.error() {
+            Ok(error) => settle_by(move || f(error), producer),
+            Err(other) => pass(f, other, producer),
         })
     }
 
@@ -264,11 +251,11 @@ where
     where
         C: FnOnce(E) -> E2 + 'static,
         E2: From<Broken> + 'static,
-        F: Accepts<(C, Deferred<T, E2, Progress, F>)>, // not `Send`? Take `deferral::local`, or `into_local()` first
+        F: Accepts<C> + Accepts<E2>, // not `Send`? Take `deferral::local`, or `into_local()` first
     {
-        self.derive(f, E2::from, Location::caller(), |(f, deferred), delivery| match delivery.error() {
-            Ok(error) => settle_by(move || Err(f(error)), deferred),
-            Err(other) => pass(f, other, deferred),
+        self.derive(f, E2::from, Location::caller(), |(Accepted(f), producer), delivery| match delivery.error() {
+            Ok(error) => settle_by(move || Err(f(error)), producer),
+            Err(other) => pass(f, other, producer),
         })
     }
 
@@ -293,96 +280,78 @@ where
     /// promise.done(|n| assert_eq!(*n, 9));
     /// ```
     #[track_caller]
-    pub fn forward(self, target: Deferred<T, E, Progress, F>)
-    where
-        F: Accepts<Deferred<T, E, Progress, F>>,
-    {
-        self.lead(target, Caller::User);
+    pub fn forward(self, target: Deferred<T, E, Progress, F>) {
+        if let Some(settled) = self.lead(target.into_producer(), Caller::User) {
+            core::hand_on(settled, Caller::User);
+        }
     }
 
-    /// Has `target` adopt the outcome.
+    /// Has the promise of `producer` adopt the outcome.
     #[track_caller]
-    fn lead(mut self, target: Deferred<T, E, Progress, F>, caller: Caller)
-    where
-        F: Accepts<Deferred<T, E, Progress, F>>,
-    {
-        let core = target.core().clone();
-        if self.core().address() == core.address() {
-            core.break_by(BrokenKind::Cycle, caller);
-            return;
+    fn lead(mut self, producer: Producer<T, E, Progress, F>, caller: Caller) -> HandOn<F> {
+        self.assert_unspent();
+        if self.core().any().address() == producer.any().address() {
+            producer.reject_by(BrokenKind::Cycle, caller);
+            return None;
         }
         if let Some(delivery) = self.try_take() {
-            core.deliver(delivery, caller);
-            return;
+            drop(self);
+            return producer.into_inner().deliver(delivery);
         }
-        let source = self.into_core();
-        let run = |target: Deferred<T, E, Progress, F>, delivery| {
-            target.core().deliver(delivery, Caller::Library);
-        };
-        let continuation = <F as Accepts<Deferred<T, E, Progress, F>>>::continuation(target, run, waiting);
-        let key = source.consume(continuation);
-        core.adopt(source.into_link(key, false), caller);
+        let (source, target) = (self.into_core(), producer.clone());
+        let run = |producer: Producer<T, E, Progress, F>, delivery| producer.into_inner().deliver(delivery);
+        let key = source.consume(producer, run);
+        target.adopt(source.into_any(), key, caller);
+        None
     }
 
-    /// The promise of a continuation that works on `f` and the new promise's own `Deferred`.
+    /// The promise of a continuation that works with `f` and the new promise's own producer.
+    #[inline]
     #[track_caller]
     fn derive<C, U, E2>(
         self,
         f: C,
-        broken: fn(Broken) -> E2,
+        make: fn(Broken) -> E2,
         origin: &'static Location<'static>,
-        run: impl FnOnce((C, Deferred<U, E2, Progress, F>), Delivery<T, E>) + Copy + 'static,
+        run: impl FnOnce((Accepted<C>, Producer<U, E2, Progress, F>), Delivery<T, E>) -> HandOn<F> + Copy + 'static,
     ) -> Promise<U, E2, Progress, F>
     where
         C: 'static,
-        F: Accepts<(C, Deferred<U, E2, Progress, F>)>,
+        F: Accepts<C> + Accepts<U> + Accepts<E2>,
     {
-        self.into_core().lead(|source, key| {
-            let (deferred, promise) = deferred::pair_from(source, key, broken, origin);
-            let continuation = <F as Accepts<(C, Deferred<U, E2, Progress, F>)>>::continuation(
-                (f, deferred),
-                run,
-                |(_, deferred): &(C, Deferred<U, E2, Progress, F>)| waiting(deferred),
-            );
-            (promise, continuation)
-        })
+        let context = |producer| (Accepted(f), producer);
+        Promise::from_core(self.into_core().derive(make, origin, context, run))
     }
-}
-
-/// The promise that waits for what a continuation makes.
-pub(crate) fn waiting<T, E, P, F: Flavor>(deferred: &Deferred<T, E, P, F>) -> Option<Node<F>> {
-    Some(deferred.core().node())
 }
 
 /// Settles with what a user's function returns.
-fn settle_by<R, F: Flavor>(f: impl FnOnce() -> R, deferred: Deferred<R::Value, R::Error, Progress, F>)
+#[inline]
+fn settle_by<R, F: Flavor>(f: impl FnOnce() -> R, producer: Producer<R::Value, R::Error, Progress, F>) -> HandOn<F>
 where
     R: IntoPromise<F>,
 {
-    if deferred.core().is_settled() {
+    if producer.is_settled() {
         // Canceled while it waited for its turn among others.
         trampoline::guard(|| drop(f));
-        return;
+        return None;
     }
-    match diagnostics::guard(|| f().checked()) {
-        Ok(outcome) => outcome.settle_into(deferred),
-        Err(payload) => deferred.core().break_by_panic(payload, Caller::Library),
+    match panics::guard(|| f().checked()) {
+        Ok(outcome) => outcome.settle_into(producer),
+        Err(payload) => producer.into_inner().hand_on_panic(payload),
     }
 }
 
 /// Passes on what a function is not asked about. The function goes first, so that what it captured is gone when callbacks run.
-fn pass<C, T, E, F: Flavor>(f: C, delivery: Delivery<T, E>, deferred: Deferred<T, E, Progress, F>) {
+#[inline]
+fn pass<C, T, E, F: Flavor>(f: C, delivery: Delivery<T, E>, producer: Producer<T, E, Progress, F>) -> HandOn<F> {
     trampoline::guard(|| drop(f));
-    match delivery {
-        Delivery::Outcome(outcome) => deferred.finish(outcome),
-        delivery => deferred.finish_rarely(delivery),
-    }
+    producer.into_inner().deliver(delivery)
 }
 
 impl<T, P, F: Flavor> Promise<T, Broken, P, F>
 where
     T: IntoPromise<F>,
-    F: Accepts<Shared<T, Broken, P, F>>,
+    F: Accepts<T> + Accepts<P>,
 {
     /// Turns a promise of a result, or of a promise, into a promise of the value inside.
     ///
@@ -406,25 +375,20 @@ where
     pub fn flatten(self) -> Promise<T::Value, T::Error, Progress, F>
     where
         T::Error: From<Broken>,
-        F: Accepts<Deferred<T::Value, T::Error, Progress, F>>,
+        F: Accepts<T::Value> + Accepts<T::Error>,
     {
-        let origin = Location::caller();
-        let run = |deferred: Deferred<T::Value, T::Error, Progress, F>, delivery: Delivery<T, Broken>| match delivery {
+        let run = |producer: Producer<T::Value, T::Error, Progress, F>, delivery: Delivery<T, Broken>| match delivery
+            .unpack()
+        {
             // Canceled while it waited for its turn among others, and the promise inside with it.
-            Delivery::Outcome(Ok(inner)) if deferred.core().is_settled() => {
+            Ok((Ok(inner), _)) if producer.is_settled() => {
                 trampoline::guard(|| inner.disown());
+                None
             }
-            Delivery::Outcome(Ok(inner)) => settle_by(|| inner, deferred),
-            Delivery::Outcome(Err(broken))
-            | Delivery::Traced(broken, _)
-            | Delivery::Excused(broken, _)
-            | Delivery::Broken(broken) => deferred.finish_rarely(Delivery::Broken(broken)),
+            Ok((Ok(inner), _)) => settle_by(|| inner, producer),
+            Ok((Err(broken), _)) | Err(broken) => producer.into_inner().hand_on_broken(broken),
         };
-        self.into_core().lead(|source, key| {
-            let (deferred, promise) = deferred::pair_from(source, key, T::Error::from, origin);
-            let continuation =
-                <F as Accepts<Deferred<T::Value, T::Error, Progress, F>>>::continuation(deferred, run, waiting);
-            (promise, continuation)
-        })
+        let core = self.into_core().derive(T::Error::from, Location::caller(), |producer| producer, run);
+        Promise::from_core(core)
     }
 }

@@ -1,19 +1,17 @@
 //! The producer end.
 
 use std::fmt;
-use std::panic::Location;
 
-use crate::Progress;
 use crate::broken::Broken;
 use crate::core::trampoline::Caller;
-use crate::core::{Accepts, Core, Delivery, Ending, Flavor, Past, Source, State, Threaded};
-use crate::list::Key;
-use crate::promise::Promise;
+use crate::core::{Accepted, Accepts, Core, Flavor, Note, Producer, Threaded};
+use crate::progress::Progress;
+use crate::state::State;
 
-/// The producer end of a value that is not there yet: settles its [`Promise`], from any callback and any thread.
+/// The producer end of a value that is not there yet: settles its [`Promise`](crate::Promise), from any callback and any thread.
 ///
 /// A `Deferred` is settled at most once: of any number of [`resolve`](Deferred::resolve), [`reject`](Deferred::reject),
-/// [`settle`](Deferred::settle) and [`Promise::cancel`], from any threads, exactly one wins. All methods take `&self`, and clones
+/// [`settle`](Deferred::settle) and [`Promise::cancel`](crate::Promise::cancel), from any threads, exactly one wins. All methods take `&self`, and clones
 /// are producers of the same promise: a success callback and an error callback can own one each.
 ///
 /// When the last `Deferred` is dropped before one of them settled, the promise is rejected with
@@ -36,70 +34,7 @@ use crate::promise::Promise;
 /// assert!(!deferred.resolve(8), "the first settle has won");
 /// ```
 pub struct Deferred<T: 'static, E: 'static = Broken, P: 'static = Progress, F: Flavor = Threaded> {
-    core: Ending<Core<T, E, P, F>>,
-}
-
-impl<T, E: From<Broken>, F: Flavor> Deferred<T, E, Progress, F> {
-    /// Makes a pending promise: its two ends.
-    ///
-    /// The caller's line is the promise's origin: errors that the library makes tell it.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use deferral::Deferred;
-    ///
-    /// let (deferred, promise) = Deferred::<String, std::io::Error>::new();
-    /// deferred.reject(std::io::Error::other("no line"));
-    /// promise.fail(|error| assert_eq!(error.to_string(), "no line"));
-    /// ```
-    #[track_caller]
-    #[allow(clippy::new_ret_no_self)]
-    pub fn new() -> (Deferred<T, E, Progress, F>, Promise<T, E, Progress, F>) {
-        pair(E::from, Location::caller())
-    }
-}
-
-impl<T, E: From<Broken>, P, F: Flavor> Deferred<T, E, P, F> {
-    /// Makes a pending promise whose progress is of a type of your own.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use deferral::{Broken, Deferred};
-    ///
-    /// let (deferred, promise) = Deferred::<u32, Broken, &str>::with_progress();
-    /// promise.progress(|stage| println!("{stage}"));
-    /// deferred.notify("connecting");
-    /// deferred.notify("reading");
-    /// deferred.resolve(5);
-    /// ```
-    #[track_caller]
-    pub fn with_progress() -> (Deferred<T, E, P, F>, Promise<T, E, P, F>) {
-        pair(E::from, Location::caller())
-    }
-}
-
-/// Both ends of a pending promise, without the bound that only the way from [`Broken`] to `E` needs.
-#[inline]
-pub(crate) fn pair<T, E, P, F: Flavor>(
-    broken: fn(Broken) -> E,
-    origin: &'static Location<'static>,
-) -> (Deferred<T, E, P, F>, Promise<T, E, P, F>) {
-    let (producer, consumer) = Core::pair(broken, origin);
-    (Deferred { core: Ending::new(producer) }, Promise::from_core(consumer))
-}
-
-/// The same of a derived promise, which follows the entry `key` of `source`.
-#[inline]
-pub(crate) fn pair_from<T, E, P, F: Flavor>(
-    source: Source<F>,
-    key: Key,
-    broken: fn(Broken) -> E,
-    origin: &'static Location<'static>,
-) -> (Deferred<T, E, P, F>, Promise<T, E, P, F>) {
-    let (producer, consumer) = Core::pair_from(source, key, broken, origin);
-    (Deferred { core: Ending::new(producer) }, Promise::from_core(consumer))
+    producer: Producer<T, E, P, F>,
 }
 
 impl<T, E, P, F: Flavor> Deferred<T, E, P, F> {
@@ -127,7 +62,7 @@ impl<T, E, P, F: Flavor> Deferred<T, E, P, F> {
     /// ```
     #[inline]
     pub fn resolve(&self, value: T) -> bool {
-        self.core().resolve(value, Caller::User)
+        self.core().settle(Ok(value), Note::UNKNOWN, Caller::User)
     }
 
     /// Settles the promise with an error; `false` if it was settled already, and the error is dropped.
@@ -145,7 +80,7 @@ impl<T, E, P, F: Flavor> Deferred<T, E, P, F> {
     /// ```
     #[cfg_attr(debug_assertions, track_caller)]
     pub fn reject(&self, error: E) -> bool {
-        self.core().reject(error, Past::here(), Caller::User)
+        self.core().settle(Err(error), Note::here(), Caller::User)
     }
 
     /// Settles the promise with a result; `false` if it was settled already, and the result is dropped.
@@ -163,7 +98,7 @@ impl<T, E, P, F: Flavor> Deferred<T, E, P, F> {
     /// ```
     #[cfg_attr(debug_assertions, track_caller)]
     pub fn settle(&self, result: Result<T, E>) -> bool {
-        self.core().settle(result, Past::here(), Caller::User)
+        self.core().settle(result, Note::here(), Caller::User)
     }
 
     /// Tells how far the work is; `false` once settled, and the report is dropped.
@@ -191,7 +126,7 @@ impl<T, E, P, F: Flavor> Deferred<T, E, P, F> {
         self.core().notify(progress, Caller::User)
     }
 
-    /// Registers a callback for the value; see [`Promise::done`].
+    /// Registers a callback for the value; see [`Promise::done`](crate::Promise::done).
     ///
     /// The callback lives as long as the promise is pending, even if every `Promise` is dropped. Registered after the last consumer
     /// took the value, it is dropped unrun.
@@ -211,11 +146,11 @@ impl<T, E, P, F: Flavor> Deferred<T, E, P, F> {
         C: FnOnce(&T) + 'static,
         F: Accepts<C>, // not `Send`? Take `deferral::local`, or `into_local()` first
     {
-        self.core().observe(F::done(callback));
+        self.core().done(callback);
         self
     }
 
-    /// Registers a callback for the error; see [`Promise::fail`].
+    /// Registers a callback for the error; see [`Promise::fail`](crate::Promise::fail).
     ///
     /// # Examples
     ///
@@ -232,11 +167,11 @@ impl<T, E, P, F: Flavor> Deferred<T, E, P, F> {
         C: FnOnce(&E) + 'static,
         F: Accepts<C>, // not `Send`? Take `deferral::local`, or `into_local()` first
     {
-        self.core().observe(F::fail(callback));
+        self.core().fail(callback);
         self
     }
 
-    /// Registers a callback for either end; see [`Promise::always`].
+    /// Registers a callback for either end; see [`Promise::always`](crate::Promise::always).
     ///
     /// # Examples
     ///
@@ -253,11 +188,11 @@ impl<T, E, P, F: Flavor> Deferred<T, E, P, F> {
         C: FnOnce(&Result<T, E>) + 'static,
         F: Accepts<C>, // not `Send`? Take `deferral::local`, or `into_local()` first
     {
-        self.core().observe(F::always(callback));
+        self.core().always(callback);
         self
     }
 
-    /// Registers a callback for reports of progress; see [`Promise::progress`].
+    /// Registers a callback for reports of progress; see [`Promise::progress`](crate::Promise::progress).
     ///
     /// # Examples
     ///
@@ -274,11 +209,11 @@ impl<T, E, P, F: Flavor> Deferred<T, E, P, F> {
         C: FnMut(&P) + 'static,
         F: Accepts<C>, // not `Send`? Take `deferral::local`, or `into_local()` first
     {
-        self.core().listen(F::listener(callback));
+        self.core().progress(callback);
         self
     }
 
-    /// Registers a callback for the case that somebody calls [`Promise::cancel`]: the place to stop the work.
+    /// Registers a callback for the case that somebody calls [`Promise::cancel`](crate::Promise::cancel): the place to stop the work.
     ///
     /// It runs after the cancel has won, before the observers, on the canceling thread, or on the one that is just telling a report
     /// of this promise, once it has told it; at once if the promise is canceled already. It is dropped unrun when the promise is settled otherwise, and when nobody is left who could cancel.
@@ -286,7 +221,7 @@ impl<T, E, P, F: Flavor> Deferred<T, E, P, F> {
     /// # Panics
     ///
     /// If the promise is canceled already and the callback panics, the panic comes out of this call; else as
-    /// [`Promise::cancel`] says.
+    /// [`Promise::cancel`](crate::Promise::cancel) says.
     ///
     /// # Examples
     ///
@@ -303,7 +238,7 @@ impl<T, E, P, F: Flavor> Deferred<T, E, P, F> {
         C: FnOnce() + 'static,
         F: Accepts<C>, // not `Send`? Take `deferral::local`, or `into_local()` first
     {
-        self.core().observe(F::canceler(callback, |callback: C| callback()));
+        self.core().on_cancel(Accepted(callback), |callback: Accepted<C>| (callback.0)());
         self
     }
 
@@ -341,36 +276,24 @@ impl<T, E, P, F: Flavor> Deferred<T, E, P, F> {
     }
 
     #[inline]
-    pub(crate) fn core(&self) -> &Core<T, E, P, F> {
-        &self.core
+    pub(crate) fn from_producer(producer: Producer<T, E, P, F>) -> Self {
+        Deferred { producer }
     }
 
-    /// Ends this producer of a derived promise by what the one source delivered, or what was made of it.
     #[inline]
-    pub(crate) fn finish(self, outcome: Result<T, E>) {
-        self.core.into_inner().finish(outcome);
+    pub(crate) fn into_producer(self) -> Producer<T, E, P, F> {
+        self.producer
     }
 
-    /// The same with what is no plain outcome.
-    pub(crate) fn finish_rarely(self, delivery: Delivery<T, E>) {
-        self.core.into_inner().finish_rarely(delivery);
-    }
-
-    /// Resolves on behalf of the library: a panic of a callback does not come back.
-    pub(crate) fn resolve_quietly(&self, value: T) -> bool {
-        self.core().resolve(value, Caller::Quiet)
-    }
-
-    /// Notifies on behalf of the library.
-    pub(crate) fn notify_quietly(&self, progress: P) -> bool {
-        self.core().notify(progress, Caller::Quiet)
+    #[inline]
+    pub(crate) fn core(&self) -> &Core<T, E, P, F> {
+        &self.producer
     }
 }
 
-/// Another producer of the same promise.
 impl<T, E, P, F: Flavor> Clone for Deferred<T, E, P, F> {
     fn clone(&self) -> Self {
-        Deferred { core: Ending::new(self.core().add_producer()) }
+        Deferred { producer: self.core().add_producer() }
     }
 }
 

@@ -10,9 +10,7 @@ use std::any::type_name;
 use std::cell::Cell;
 use std::panic::Location;
 
-use crate::panics;
-// Handed on: code that reports a panic has caught it first.
-pub(crate) use crate::panics::{Payload, discard, guard, message};
+use crate::panics::{self, Payload, discard, guard};
 use crate::testing;
 use crate::trace;
 use crate::unhandled::{self, Unhandled};

@@ -159,10 +159,19 @@
 //!
 //! The page of [`local`] shows each way from one flavor to the other, and what the compiler says about a mix-up.
 
-mod awaited;
-mod bridge;
-mod broken;
+// In the order in which the page of `Promise` tells its story: make, observe, chain, look, cancel, cross threads.
+mod pair;
+
+mod promise;
+
 mod chain;
+
+mod look;
+
+mod bridge;
+
+mod awaited;
+mod broken;
 #[cfg(doctest)]
 mod claims;
 #[cfg(any(doc, doctest))]
@@ -174,9 +183,10 @@ mod event_loop;
 mod list;
 pub mod local;
 mod panics;
-mod promise;
+mod progress;
 #[cfg(any(doc, doctest))]
 pub mod recipes;
+mod state;
 pub mod testing;
 mod trace;
 pub mod unhandled;
@@ -198,32 +208,13 @@ pub mod dump {
 pub use bridge::{Dump, EventLoop, Handle, Turn, current, sleep, spawn, timeout};
 pub use broken::{Broken, BrokenKind};
 pub use chain::IntoPromise;
-pub use core::State;
 pub use deferred::Deferred;
+pub use progress::Progress;
 pub use promise::Promise;
+pub use state::State;
 pub use unhandled::set_unhandled_hook;
 #[doc(inline)]
 pub use when::when;
-
-/// How far a piece of work has come: the progress of aggregates, and by default of every promise.
-///
-/// The two numbers mean what the producer says; aggregates count inputs.
-///
-/// # Examples
-///
-/// ```
-/// use deferral::{Progress, Promise, when};
-///
-/// let all = when([Promise::<u32>::resolved(1), Promise::resolved(2)]);
-/// all.progress(|p| assert_eq!(*p, Progress { done: 2, total: 2 }));
-/// ```
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub struct Progress {
-    /// How much is done.
-    pub done: u64,
-    /// How much there is to do, as far as it is known.
-    pub total: u64,
-}
 
 /// Compiles the examples of the README.
 #[cfg(doctest)]

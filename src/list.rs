@@ -21,7 +21,7 @@ const KEPT: usize = 32;
 ///
 /// One number, as it moves fast: the registration above, the slot below.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Key(u64);
+pub(crate) struct Key(u64);
 
 impl Key {
     /// The key of the first entry that a list ever gets.
@@ -154,13 +154,6 @@ impl<V> List<V> {
         value
     }
 
-    /// Takes the oldest entry.
-    pub(crate) fn pop(&mut self) -> Option<V> {
-        let slot = self.slots.get(self.first as usize)?;
-        let key = Key::new(self.first, slot.number);
-        self.remove(key)
-    }
-
     /// Takes all entries.
     pub(crate) fn take(&mut self) -> Taken<V> {
         let taken = Taken { slots: mem::take(&mut self.slots), next: self.first };
@@ -206,7 +199,7 @@ mod tests {
     use super::*;
 
     fn drain(list: &mut List<u32>) -> Vec<u32> {
-        std::iter::from_fn(|| list.pop()).collect()
+        list.take().collect()
     }
 
     #[test]

@@ -107,7 +107,7 @@
 //! |---|---|
 //! | `Rc<..> cannot be sent between threads safely`, at `done`, `then`, `progress` and the like | A callback of a thread-safe promise captures or makes it. Take `local`, or `into_local` first. |
 //! | `the method then exists .. but its trait bounds were not satisfied: Rc<..>: Send` | A thread-safe promise of a value that is not `Send` can be observed, not continued. Take `local`. |
-//! | `Rc<.. Local ..> cannot be sent between threads safely`, at `thread::spawn` and the like | A local end goes to another thread. Send one of a thread-safe pair, as above. |
+//! | ``a `deferral::local` promise or deferred cannot be sent between threads``, at `thread::spawn` and the like | A local end goes to another thread. Send one of a thread-safe pair, as above. |
 //! | `future cannot be sent between threads safely`, of type `Promise<.., Local>` | In a future for another thread, take `current().sleep(..)` for `sleep(..)`, and so on; or give it to [`EventLoop::spawn`](crate::EventLoop::spawn) or [`spawn`](crate::spawn()), which ask for no `Send`. |
 //! | `.. is neither a Result nor a promise of the Local flavor` | Call `into_local` on the thread-safe promise that a continuation or `when` meets among local ones. |
 //! | `expected Promise<..>, found Promise<.., Local>` | A function takes the thread-safe flavor: let it take the local one, or either ([`Flavor`](crate::flavor::Flavor) shows how). |

@@ -2,19 +2,15 @@
 
 use std::fmt;
 use std::mem;
-use std::panic::Location;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use futures::future::FusedFuture;
 
-use crate::Progress;
 use crate::broken::Broken;
-use crate::core::trampoline::Caller;
-use crate::core::{Accepts, Core, Delivery, End, Ending, Flavor, State, Threaded, clone_outcome};
-use crate::deferred::{self, Deferred};
-use crate::diagnostics;
+use crate::core::{Accepts, Core, Delivery, End, Ending, Flavor, Threaded};
 use crate::list::Key;
+use crate::progress::Progress;
 
 /// The consumer end of a value that is not there yet.
 ///
@@ -76,77 +72,8 @@ impl<T, E, P, F: Flavor> End for Consumer<T, E, P, F> {
     #[inline]
     fn end(self) {
         if !self.is_spent() {
-            self.core.release(self.parked);
+            self.core.drop_right(self.parked);
         }
-    }
-}
-
-impl<T, E: From<Broken>, F: Flavor> Promise<T, E, Progress, F> {
-    /// Makes a promise and has `producer` settle it, now or later: `$.Deferred(function (d) { .. }).promise()`.
-    ///
-    /// The closure runs before `new` returns. If it panics, the promise is rejected with kind
-    /// [`Panicked`](crate::BrokenKind::Panicked); a panic after it has settled is reported and changes nothing.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use deferral::Promise;
-    ///
-    /// let promise = Promise::<u32>::new(|deferred| {
-    ///     std::thread::spawn(move || deferred.resolve(6 * 7));
-    /// });
-    /// assert_eq!(promise.wait().unwrap(), 42);
-    /// ```
-    #[track_caller]
-    pub fn new(producer: impl FnOnce(Deferred<T, E, Progress, F>)) -> Self {
-        let (deferred, promise) = deferred::pair(E::from, Location::caller());
-        // The clone keeps the promise from being abandoned before a panic has become its outcome.
-        let kept = deferred.clone();
-        if let Err(payload) = diagnostics::guard(|| producer(deferred)) {
-            kept.core().break_by_panic(payload, Caller::Quiet);
-        }
-        promise
-    }
-
-    /// A promise that is resolved already.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use deferral::Promise;
-    ///
-    /// let promise = Promise::<u32>::resolved(3).then(|n| Ok(n + 1));
-    /// promise.done(|n| assert_eq!(*n, 4));
-    /// ```
-    #[track_caller]
-    pub fn resolved(value: T) -> Self {
-        Self::settled(Ok(value), Location::caller())
-    }
-
-    /// A promise that is rejected already.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use deferral::Promise;
-    ///
-    /// let promise = Promise::<u32, String>::rejected("none left".to_owned());
-    /// promise.fail(|error| assert_eq!(error, "none left"));
-    /// ```
-    #[track_caller]
-    pub fn rejected(error: E) -> Self {
-        Self::settled(Err(error), Location::caller())
-    }
-
-    fn settled(outcome: Result<T, E>, origin: &'static Location<'static>) -> Self {
-        Promise::from_core(Core::settled(E::from, origin, outcome))
-    }
-}
-
-impl<T, E: From<Broken>, F: Flavor> From<Result<T, E>> for Promise<T, E, Progress, F> {
-    #[track_caller]
-    fn from(outcome: Result<T, E>) -> Self {
-        Self::settled(outcome, Location::caller())
     }
 }
 
@@ -163,7 +90,7 @@ impl<T, E, P, F: Flavor> Promise<T, E, P, F> {
     /// # Panics
     ///
     /// If the promise is resolved already and the callback panics, the panic comes out of this call, unless it was made inside
-    /// another callback; else as [`Deferred::resolve`] says.
+    /// another callback; else as [`Deferred::resolve`](crate::Deferred::resolve) says.
     ///
     /// # Examples
     ///
@@ -181,7 +108,7 @@ impl<T, E, P, F: Flavor> Promise<T, E, P, F> {
         F: Accepts<C>, // not `Send`? Take `deferral::local`, or `into_local()` first
     {
         if !self.end.is_spent() {
-            self.end.core.observe(F::done(callback));
+            self.end.core.done(callback);
         }
         self
     }
@@ -208,7 +135,7 @@ impl<T, E, P, F: Flavor> Promise<T, E, P, F> {
         F: Accepts<C>, // not `Send`? Take `deferral::local`, or `into_local()` first
     {
         if !self.end.is_spent() {
-            self.end.core.observe(F::fail(callback));
+            self.end.core.fail(callback);
         }
         self
     }
@@ -235,7 +162,7 @@ impl<T, E, P, F: Flavor> Promise<T, E, P, F> {
         F: Accepts<C>, // not `Send`? Take `deferral::local`, or `into_local()` first
     {
         if !self.end.is_spent() {
-            self.end.core.observe(F::always(callback));
+            self.end.core.always(callback);
         }
         self
     }
@@ -264,83 +191,8 @@ impl<T, E, P, F: Flavor> Promise<T, E, P, F> {
         C: FnMut(&P) + 'static,
         F: Accepts<C>, // not `Send`? Take `deferral::local`, or `into_local()` first
     {
-        self.end.core.listen(F::listener(callback));
+        self.end.core.progress(callback);
         self
-    }
-
-    /// Rejects the promise with kind [`Canceled`](crate::BrokenKind::Canceled); `false` if it was settled already.
-    ///
-    /// A cancel is one more attempt to settle: it cannot be refused or swallowed, and it undoes nothing that was settled before.
-    /// When it wins, the [`on_cancel`](Deferred::on_cancel) callbacks run, then the observers, then the consumers. It drops the
-    /// future of a spawned task and the closure of a scheduled call, removes a timer, and goes up a chain to each source that has no
-    /// other consumer; observers do not keep a source from it. The callbacks of those sources run after the ones of this promise,
-    /// before `cancel` returns, with the exceptions of [`Deferred::resolve`].
-    ///
-    /// # Panics
-    ///
-    /// As [`Deferred::resolve`].
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use deferral::{BrokenKind, Deferred};
-    ///
-    /// let (deferred, request) = Deferred::<u32>::new();
-    /// deferred.on_cancel(|| println!("the request is taken back"));
-    /// let answer = request.then(|n| Ok(n + 1));
-    /// assert!(answer.cancel());
-    /// answer.fail(|broken| assert_eq!(broken.kind(), BrokenKind::Canceled));
-    /// ```
-    pub fn cancel(&self) -> bool {
-        self.end.core.cancel()
-    }
-
-    /// Where the promise stands.
-    ///
-    /// It stays when the outcome has been taken.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use deferral::{Promise, State};
-    ///
-    /// assert_eq!(Promise::<u32>::resolved(1).state(), State::Resolved);
-    /// ```
-    pub fn state(&self) -> State {
-        self.end.core.state()
-    }
-
-    /// Shows the outcome without taking it: for a frame loop that looks at its promises once a frame.
-    ///
-    /// `look` gets `None` while the promise is pending, for the moment in which another callback or thread has the outcome, and
-    /// after this promise has given it. It must not block on a consumer of the same promise. Callbacks registered meanwhile run when it has returned.
-    ///
-    /// # Panics
-    ///
-    /// If `look` panics. The outcome stays where it is.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use deferral::Deferred;
-    ///
-    /// let (deferred, promise) = Deferred::<u32>::new();
-    /// let label = |promise: &deferral::Promise<u32>| {
-    ///     promise.peek(|outcome| match outcome {
-    ///         None => "loading".to_owned(),
-    ///         Some(Ok(n)) => format!("{n} files"),
-    ///         Some(Err(broken)) => broken.to_string(),
-    ///     })
-    /// };
-    /// assert_eq!(label(&promise), "loading");
-    /// deferred.resolve(3);
-    /// assert_eq!(label(&promise), "3 files");
-    /// ```
-    pub fn peek<R>(&self, look: impl FnOnce(Option<&Result<T, E>>) -> R) -> R {
-        if self.end.is_spent() {
-            return look(None);
-        }
-        self.end.core.peek(look)
     }
 
     #[inline]
@@ -360,8 +212,19 @@ impl<T, E, P, F: Flavor> Promise<T, E, P, F> {
         self.end.into_inner().core
     }
 
+    #[inline]
     pub(crate) fn core(&self) -> &Core<T, E, P, F> {
         &self.end.core
+    }
+
+    #[inline]
+    pub(crate) fn core_mut(&mut self) -> &mut Core<T, E, P, F> {
+        &mut self.end.core
+    }
+
+    #[inline]
+    pub(crate) fn is_spent(&self) -> bool {
+        self.end.is_spent()
     }
 
     /// Gives up the right to the outcome, for a continuation that takes it over.
@@ -394,10 +257,10 @@ impl<T, E, P, F: Flavor> Promise<T, E, P, F> {
     }
 
     /// Ends this promise; if it was the last consumer of a pending one, that is canceled.
-    pub(crate) fn disown(mut self) {
+    pub(crate) fn disown(self) {
         if !self.end.is_spent() {
-            let parked = mem::replace(&mut self.end.parked, Key::SPENT);
-            self.end.core.release_fully(parked, true);
+            let Consumer { core, parked } = self.end.into_inner();
+            core.disown(parked);
         }
     }
 
@@ -424,7 +287,7 @@ impl<T: Clone, E: Clone, P, F: Flavor> Clone for Promise<T, E, P, F> {
         let clone = if *parked == Key::SPENT {
             Consumer { core: core.clone(), parked: Key::SPENT }
         } else {
-            Consumer { core: core.add_right(clone_outcome), parked: Key::DANGLING }
+            Consumer { core: core.add_right(), parked: Key::DANGLING }
         };
         Promise { end: Ending::new(clone) }
     }

@@ -140,7 +140,7 @@ fn an_rc_as_the_value_of_a_continuation() {
 /// A local end in another thread's closure.
 #[test]
 fn a_local_end_that_is_sent() {
-    let cannot = "cannot be sent between threads safely";
+    let cannot = "a `deferral::local` promise or deferred cannot be sent between threads";
     let waits = "thread::spawn(move || drop(promise)); deferred.resolve(1);";
     teaches(
         "sent_promise",

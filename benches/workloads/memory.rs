@@ -29,7 +29,7 @@ pub type Live = fn() -> u64;
 pub const FOOTPRINTS: &[Footprint] = &[
     Footprint {
         name: "pending promise of a u64, awaited",
-        limit: 96,
+        limit: 88,
         contestants: &[
             (OURS, pairs::<Ours>),
             ("tokio oneshot", pairs::<oneshots::Tokio>),

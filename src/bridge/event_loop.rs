@@ -392,6 +392,46 @@ impl EventLoop {
     pub fn warn_slower_than(&self, limit: Duration) {
         self.local.warn_slower_than(limit);
     }
+
+    /// Tells what every live task is doing, and what it waits for.
+    ///
+    /// For each task that is: the line that spawned it; whether it is queued, waits, or runs just now, and since when; where the
+    /// promise was made that it waits for; and which tasks and timers of this loop owe that, also through `then`, `when`, `timeout` and
+    /// their kin. [`Dump`] is data, and its `Display` draws the tree of who waits for whom, as Python's `asyncio pstree` does.
+    ///
+    /// A task may be asked for while it is being polled, and the loop may be dumped from anywhere on its thread: by a callback, a timer
+    /// that serves as a watchdog, or a destructor. It changes nothing, and never panics. While nobody asks, it costs no allocation,
+    /// and a few stores in a poll that ends pending.
+    ///
+    /// # What it does not know
+    ///
+    /// - A task that polls several promises is shown to wait for the one that it found pending last. Let it await a
+    ///   [`when`](crate::when()) of them, and all who owe them are shown.
+    /// - A task that waits for something that is no promise, as a channel or a stream of futures, just waits.
+    /// - Of a task that runs just now, only who waits for its very promise is known, not who waits for what is derived from it; of a
+    ///   call that runs, nothing.
+    /// - What other threads have sent to a [`Handle`] is seen when the loop receives it, at the beginning of a turn.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use deferral::EventLoop;
+    /// use deferral::dump::{Owner, Status};
+    ///
+    /// let event_loop = EventLoop::new();
+    /// let forgotten = event_loop.spawn(std::future::pending::<()>());
+    /// event_loop.spawn(async { forgotten.await });
+    /// event_loop.run_until_idle();
+    ///
+    /// let dump = event_loop.dump();
+    /// println!("{dump}");
+    /// let waits = dump.iter().nth(1).unwrap();
+    /// assert_eq!(waits.status, Status::Waiting);
+    /// assert_eq!(waits.owners, [Owner::Task(0)]);
+    /// ```
+    pub fn dump(&self) -> Dump {
+        Dump::of(&self.local)
+    }
 }
 
 impl Drop for EventLoop {

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use super::{owed, timeout};
 use crate::broken::Broken;
-use crate::core::{Accepts, Threaded};
+use crate::core::Plain;
 use crate::event_loop::{Local, Op, Remote, Timer, any_call};
 use crate::list::Key;
 use crate::promise::Promise;
@@ -228,14 +228,14 @@ impl Handle {
                 let _ = key.set(schedule(local));
             }
         });
-        promise.core().observe(<Threaded as Accepts<Scheduled>>::canceler(scheduled, |(remote, key, cancel)| {
+        promise.core().on_cancel(Plain(scheduled), |Plain((remote, key, cancel)): Plain<Scheduled>| {
             if let Some(remote) = remote.upgrade() {
                 Handle { remote }.send(move |local| match key.get() {
                     Some(key) => cancel(local, *key),
                     None => drop(key.set(Key::DANGLING)),
                 });
             }
-        }));
+        });
         promise
     }
 

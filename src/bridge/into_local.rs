@@ -14,13 +14,13 @@ use futures::task::AtomicWaker;
 use super::owed::Owed;
 use super::running;
 use crate::core::trampoline::Caller;
-use crate::core::{Accepts, State};
-use crate::deferred;
-use crate::diagnostics;
+use crate::core::{self, Accepted, Core};
 use crate::event_loop::{Local, LocalFuture};
 use crate::list::Key;
 use crate::local;
+use crate::panics;
 use crate::promise::Promise;
+use crate::state::State;
 
 /// Reports of progress on their way to the loop.
 struct Reports<P> {
@@ -41,14 +41,14 @@ type Source<T, E, P> = Rc<Cell<Option<Promise<T, E, P>>>>;
 struct Arrival<T: 'static, E: 'static, P: 'static> {
     source: Source<T, E, P>,
     reports: Arc<Reports<P>>,
-    owed: Owed<T, E, P, crate::core::Local>,
+    owed: Owed<T, E, P, core::Local>,
 }
 
 impl<T, E, P> Arrival<T, E, P> {
     /// Reports come first: all that were issued before the settle are here before the outcome is.
     fn pass_reports(&self) {
         while let Some(report) = self.reports.pop() {
-            self.owed.deferred.notify_quietly(report);
+            self.owed.producer.notify(report, Caller::Quiet);
         }
     }
 }
@@ -63,19 +63,19 @@ impl<T, E, P> Future for Arrival<T, E, P> {
         this.pass_reports();
         let Some(mut source) = this.source.take() else { return Poll::Ready(()) };
         // It panics where the outcome's own code does: in its clone, or in `E::from`.
-        match diagnostics::guard(|| Pin::new(&mut source).poll(cx)) {
+        match panics::guard(|| Pin::new(&mut source).poll(cx)) {
             Ok(Poll::Ready(outcome)) => {
                 this.pass_reports();
-                let delivery = source.core().trace(outcome);
-                this.owed.deferred.core().deliver(delivery, Caller::Quiet);
+                let delivery = source.core().with_note(outcome);
+                this.owed.producer.settle_with(delivery, Caller::Quiet);
                 Poll::Ready(())
             }
             Err(payload) => {
                 this.pass_reports();
-                this.owed.deferred.core().break_by_panic(payload, Caller::Quiet);
+                this.owed.producer.reject_by_panic(payload, Caller::Quiet);
                 Poll::Ready(())
             }
-            Ok(Poll::Pending) if this.owed.deferred.state() == State::Pending => {
+            Ok(Poll::Pending) if this.owed.producer.state() == State::Pending => {
                 this.source.set(Some(source));
                 Poll::Pending
             }
@@ -128,7 +128,7 @@ impl<T, E, P: Clone + Send> Promise<T, E, P> {
         self.assert_unspent();
         let local = running("`into_local`");
         let origin = Location::caller();
-        let (deferred, promise) = deferred::pair(self.core().broken_fn(), origin);
+        let (producer, promise) = Core::new(self.core().maker(), origin);
         let reports = Arc::new(Reports { queue: Mutex::new(VecDeque::new()), waker: AtomicWaker::new() });
         // Weak: once the task is gone, nobody would take out what is put in.
         let follower = Arc::downgrade(&reports);
@@ -139,23 +139,20 @@ impl<T, E, P: Clone + Send> Promise<T, E, P> {
             queue.queue.lock().unwrap_or_else(PoisonError::into_inner).push_back(report);
             queue.waker.wake();
         };
-        self.core().relay(Box::new(listener), follower);
+        self.core().relay(listener, follower);
         let source: Source<T, E, P> = Rc::new(Cell::new(Some(self)));
-        let arrival = Arrival { source: source.clone(), reports, owed: Owed { deferred } };
+        let arrival = Arrival { source: source.clone(), reports, owed: Owed { producer } };
         let key = local.spawn(Box::pin(arrival), origin);
         type Arriving<T, E, P> = (Weak<Local>, Key, Source<T, E, P>);
         let arriving: Arriving<T, E, P> = (Rc::downgrade(&local), key, source);
-        promise.core().observe(<crate::core::Local as Accepts<Arriving<T, E, P>>>::canceler(
-            arriving,
-            |(local, key, source)| {
-                if let Some(source) = source.take() {
-                    source.disown();
-                }
-                if let Some(local) = local.upgrade() {
-                    local.cancel_task(key);
-                }
-            },
-        ));
-        promise
+        promise.on_cancel(Accepted(arriving), |Accepted((local, key, source)): Accepted<Arriving<T, E, P>>| {
+            if let Some(source) = source.take() {
+                source.disown();
+            }
+            if let Some(local) = local.upgrade() {
+                local.cancel_task(key);
+            }
+        });
+        Promise::from_core(promise)
     }
 }

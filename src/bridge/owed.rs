@@ -10,21 +10,21 @@ use std::time::Duration;
 
 use pin_project_lite::pin_project;
 
-use crate::Progress;
 use crate::awaited;
 use crate::broken::{Broken, BrokenKind};
 use crate::core::trampoline::Caller;
-use crate::core::{Accepts, Flavor, Machine, Ptr};
-use crate::deferred::{self, Deferred};
+use crate::core::{self, AnyPromise, AnySource, Core, Flavor, Note, Producer, Room};
 use crate::diagnostics;
 use crate::event_loop::{AnyCall, Local, LocalCall, LocalFuture, Remote, Timer, any_call};
 use crate::list::Key;
 use crate::local;
+use crate::panics;
+use crate::progress::Progress;
 use crate::promise::Promise;
 
 /// A `Deferred` in the hands of a loop: dropped unsettled, it says that the loop is closed.
 pub(super) struct Owed<T: 'static, E: 'static, P: 'static, F: Flavor> {
-    pub(super) deferred: Deferred<T, E, P, F>,
+    pub(super) producer: Producer<T, E, P, F>,
 }
 
 impl<T, E, P, F: Flavor> Owed<T, E, P, F> {
@@ -35,29 +35,29 @@ impl<T, E, P, F: Flavor> Owed<T, E, P, F> {
 
     /// Begins a poll of the task that owes it.
     pub(super) fn begin_poll(&self) {
-        awaited::begin(self.deferred.core().address());
+        awaited::begin(self.producer.any().address());
     }
 
-    /// The promise, for a [`Dump`](super::Dump): a `Node` of its flavor.
+    /// The promise, for a [`Dump`](super::Dump): an `AnyPromise` of its flavor.
     pub(super) fn owes(&self) -> Box<dyn Any> {
-        Box::new(self.deferred.core().node())
+        Box::<AnyPromise<F>>::new(self.producer.any().clone())
     }
 
     fn resolve(self, value: T) {
         // What was scheduled has run, and needs not be taken back.
-        self.deferred.core().forget_source();
-        self.deferred.resolve_quietly(value);
+        self.producer.forget_source();
+        self.producer.settle(Ok(value), Note::UNKNOWN, Caller::Quiet);
     }
 
-    fn break_by_panic(self, payload: diagnostics::Payload) {
-        self.deferred.core().break_by_panic(payload, Caller::Quiet);
+    fn break_by_panic(self, payload: panics::Payload) {
+        self.producer.reject_by_panic(payload, Caller::Quiet);
     }
 }
 
 impl<T, E, P, F: Flavor> Drop for Owed<T, E, P, F> {
     fn drop(&mut self) {
-        if !self.deferred.core().is_settled() {
-            self.deferred.core().break_by(BrokenKind::LoopClosed, Caller::Quiet);
+        if !self.producer.is_settled() {
+            self.producer.reject_by(BrokenKind::LoopClosed, Caller::Quiet);
         }
     }
 }
@@ -67,8 +67,8 @@ impl<T, E, P, F: Flavor> Drop for Owed<T, E, P, F> {
 pub(super) fn owe<T, F: Flavor>(
     origin: &'static Location<'static>,
 ) -> (Owed<T, Broken, Progress, F>, Promise<T, Broken, Progress, F>) {
-    let (deferred, promise) = deferred::pair(Broken::from, origin);
-    (Owed { deferred }, promise)
+    let (producer, promise) = Core::new(Broken::from, origin);
+    (Owed { producer }, Promise::from_core(promise))
 }
 
 /// A closure that settles a promise, until it has run.
@@ -79,14 +79,14 @@ struct Call<C, T: 'static, E: 'static, P: 'static, F: Flavor> {
 impl<C: FnOnce() -> T, T, E, P, F: Flavor> LocalCall for Call<C, T, E, P, F> {
     fn run(&mut self) {
         let Some((f, owed)) = self.inner.take() else { return };
-        match diagnostics::guard(f) {
+        match panics::guard(f) {
             Ok(value) => owed.resolve(value),
             Err(payload) => owed.break_by_panic(payload),
         }
     }
 
     fn fetch(&self) {
-        black_box(self.inner.as_ref().map(|(_, owed)| owed.deferred.state()));
+        black_box(self.inner.as_ref().map(|(_, owed)| owed.producer.is_settled()));
     }
 
     fn owes(&self) -> Option<Box<dyn Any>> {
@@ -121,13 +121,13 @@ impl<U: Future, F: Flavor> Future for Task<U, F> {
         if let Some(owed) = this.owed {
             owed.begin_poll();
         }
-        let output = match diagnostics::guard(|| future.poll(cx)) {
+        let output = match panics::guard(|| future.poll(cx)) {
             Ok(Poll::Pending) => return Poll::Pending,
             Ok(Poll::Ready(output)) => Ok(output),
             Err(payload) => Err(payload),
         };
         // What the future captured is gone before anybody sees its output.
-        if let Err(payload) = diagnostics::guard(|| this.future.set(None)) {
+        if let Err(payload) = panics::guard(|| this.future.set(None)) {
             diagnostics::report_panic(payload);
         }
         if let Some(owed) = this.owed.take() {
@@ -200,34 +200,37 @@ struct Schedule {
     cancel: fn(&Local, Key),
 }
 
-impl Machine for Schedule {
-    type Flavor = crate::core::Local;
+impl Room<core::Local> for Schedule {
+    const SCHEDULES: bool = true;
 
-    fn withdraw(this: &Ptr<Self>, key: Key, cancel: bool) {
-        let scheduled = cancel.then(|| this.with(|schedule| (schedule.local.upgrade(), schedule.cancel)));
-        if let Some((Some(local), cancel)) = scheduled {
-            cancel(&local, key);
+    fn leave(&self, key: Key, cancel: bool) {
+        if let Some(local) = self.local.upgrade().filter(|_| cancel) {
+            (self.cancel)(&local, key);
         }
     }
 }
 
 /// The schedules of one loop: the loop keeps them.
 struct Schedules {
-    tasks: Ptr<Schedule>,
-    calls: Ptr<Schedule>,
+    tasks: AnySource<core::Local>,
+    calls: AnySource<core::Local>,
 }
 
 impl Schedules {
     fn new(local: &Rc<Local>) -> Self {
-        let schedule = |cancel| Ptr::new(|| Schedule { local: Rc::downgrade(local), cancel });
+        let schedule = |cancel| AnySource::schedule(Schedule { local: Rc::downgrade(local), cancel });
         Schedules { tasks: schedule(Local::cancel_task), calls: schedule(Local::cancel_call) }
     }
 }
 
 /// Has a cancel take back what was scheduled under `key`.
-fn follow<T>(promise: &local::Promise<T>, local: &Rc<Local>, which: fn(&Schedules) -> &Ptr<Schedule>, key: Key) {
+fn follow<T>(
+    promise: &local::Promise<T>,
+    local: &Rc<Local>,
+    which: fn(&Schedules) -> &AnySource<core::Local>,
+    key: Key,
+) {
     let schedules = local.companion(|| Box::new(Schedules::new(local)));
     let schedules = schedules.downcast_ref().expect("what is kept with a loop are its schedules");
-    let source = <crate::core::Local as Accepts<Schedule>>::source(which(schedules).clone());
-    promise.core().follow_first(source, key);
+    promise.core().follow_schedule(which(schedules).clone().into_any(), key);
 }

@@ -7,10 +7,11 @@ use super::handle::Handle;
 use crate::broken::BrokenKind;
 use crate::chain::IntoPromise;
 use crate::core::trampoline::Caller;
-use crate::core::{self, Accepts, Core, Delivery, Home, Source, State, Threaded};
+use crate::core::{self, Accepted, AnyPromise, AnySource, Core, Delivery, Executor, HandOn, Plain, Target, Threaded};
 use crate::event_loop::{Local, Remote, any_call};
 use crate::list::Key;
 use crate::promise::Promise;
+use crate::state::State;
 
 /// What the loop owes a derived promise, in its keeping: an end, if the loop goes first. If a cancel is first, the loop owes it the
 /// callbacks: word of the cancel may be late by a hair.
@@ -20,8 +21,8 @@ struct Due<T: 'static, E: 'static, P: 'static>(Core<T, E, P, Threaded>);
 
 impl<T, E, P> Drop for Due<T, E, P> {
     fn drop(&mut self) {
-        if !self.0.break_by(BrokenKind::LoopClosed, Caller::Home) {
-            core::arrive::<Threaded>(self.0.node());
+        if !self.0.reject_by(BrokenKind::LoopClosed, Caller::Home) {
+            core::arrive(self.0.any().clone());
         }
     }
 }
@@ -38,11 +39,11 @@ fn drop_due(local: &Local, due: &Place) {
 
 /// Word for the loop that a derived promise has work for it: it is taken up where this is dropped. That is in a turn, or on the loop's
 /// thread as it closes, or at once if the loop is gone.
-struct Errand(Source<Threaded>);
+struct Errand(AnySource<Threaded>);
 
 impl Drop for Errand {
     fn drop(&mut self) {
-        core::arrive(self.0.node().clone());
+        core::arrive(self.0.any().clone());
     }
 }
 
@@ -55,12 +56,13 @@ struct Passage<T: 'static, E: 'static, P: 'static> {
 }
 
 impl<T: Send, E: Send, P: Clone + Send> Passage<T, E, P> {
-    fn settle(self: Arc<Self>, delivery: Delivery<T, E>) {
+    fn settle(self: Arc<Self>, delivery: Delivery<T, E>) -> HandOn<Threaded> {
         let (handle, origin) = (self.handle.clone(), self.origin);
         handle.call_in_order(origin, Remote::push_op, move |local| {
-            self.derived.deliver(delivery, Caller::Home);
+            self.derived.settle_with(delivery, Caller::Home);
             drop_due(local, &self.due);
         });
+        None
     }
 
     fn report(&self, report: &P) {
@@ -68,6 +70,12 @@ impl<T: Send, E: Send, P: Clone + Send> Passage<T, E, P> {
         self.handle.call_in_order(self.origin, Remote::push_op, move |_| {
             derived.notify(report, Caller::Home);
         });
+    }
+}
+
+impl<T, E, P> Target<core::State<Threaded>> for Accepted<Arc<Passage<T, E, P>>> {
+    fn target(&self) -> &AnyPromise<Threaded> {
+        self.0.derived.any()
     }
 }
 
@@ -119,8 +127,9 @@ impl<T: Send, E: Send, P: Clone + Send> Promise<T, E, P> {
     pub fn via(self, handle: &Handle) -> Self {
         self.assert_unspent();
         let origin = Location::caller();
-        let (derived, consumer) = Core::pair(self.core().broken_fn(), origin);
-        derived.set_home(home(handle, origin));
+        let (producer, consumer) = Core::new(self.core().maker(), origin);
+        let derived = producer.into_inner();
+        derived.set_executor(executor(handle, origin));
         let promise = Promise::from_core(consumer);
         let due = owe(&derived, handle, origin);
         if derived.state() != State::Pending {
@@ -137,10 +146,12 @@ impl<T: Send, E: Send, P: Clone + Send> Promise<T, E, P> {
                 }
             }
         };
-        self.core().relay(Box::new(listener), follower);
-        let target = |passage: &Arc<Passage<T, E, P>>| Some(passage.derived.node());
-        let link = self.subscribe(passage, Passage::settle, target);
-        derived.follow(link.into_iter().collect());
+        self.core().relay(listener, follower);
+        type Crossing<T, E, P> = Accepted<Arc<Passage<T, E, P>>>;
+        let settle = |Accepted(passage): Crossing<T, E, P>, delivery| passage.settle(delivery);
+        if let Some(link) = self.subscribe(Accepted(passage), settle) {
+            derived.follow(vec![link]);
+        }
         promise
     }
 }
@@ -159,17 +170,17 @@ fn owe<T: Send, E: Send, P: Send>(
     });
     type Owing = (Handle, Place, &'static Location<'static>);
     let owing: Owing = (handle.clone(), place.clone(), origin);
-    derived.observe(<Threaded as Accepts<Owing>>::canceler(owing, |(handle, place, origin)| {
+    derived.on_cancel(Plain(owing), |Plain((handle, place, origin)): Plain<Owing>| {
         handle.call_in_order(origin, Remote::push_op, move |local| drop_due(local, &place));
-    }));
+    });
     place
 }
 
 /// The turns of a loop as the home of a promise.
-fn home<T: Send, E: Send, P: Send>(handle: &Handle, origin: &'static Location<'static>) -> Home<T, E, P, Threaded> {
+fn executor(handle: &Handle, origin: &'static Location<'static>) -> Arc<Executor<Threaded>> {
     let handle = handle.clone();
-    Home::new(move |promise| {
-        let errand = Errand(promise.clone().into_source());
+    Arc::new(move |promise| {
+        let errand = Errand(promise);
         handle.call_in_order(origin, Remote::push_errand, move |_| drop(errand));
     })
 }

@@ -5,10 +5,10 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::task::{Context, Poll, Wake, Waker};
 use std::time::{Duration, Instant};
 
-use crate::core::State;
 use crate::core::trampoline;
 use crate::event_loop::{Clock, Local};
 use crate::promise::Promise;
+use crate::state::State;
 
 /// A thread that waits. It has a flag of its own, as anybody may use up a thread's park token.
 #[derive(Default)]
@@ -122,7 +122,7 @@ impl<T, E, P> Promise<T, E, P> {
                 !self.core().is_lent_here(),
                 "`wait` in a callback that looks at the same promise would never end: use `then`, or await the promise"
             );
-            let comes_soon = self.state() != State::Pending && !self.core().awaits_home();
+            let comes_soon = self.state() != State::Pending && !self.core().awaits_executor();
             assert!(
                 comes_soon || Local::current().is_none(),
                 "`wait` on the thread of a running event loop would stop the loop: await the promise in a task, or use `then`"

@@ -1,12 +1,11 @@
-//! The two flavors of a promise: what they are made of, and what they ask of a callback.
+//! The two flavors of a promise, and what they ask of a callback.
 
 use std::cell::Cell;
 
-use super::extra::Extra;
-use super::node::Machine;
-use super::raw::{Entry, Node, Number, Ptr, Source};
-use super::state::Delivery;
+use super::raw::Number;
 use super::sync::AtomicU32;
+use crate::broken::Broken;
+use crate::progress::Progress;
 
 /// The flavor whose promises are settled from any thread: callbacks are `Send`, and so are the values of what they settle.
 ///
@@ -23,30 +22,37 @@ pub enum Local {}
 
 /// A flavor of promises: [`Threaded`] or [`Local`].
 ///
-/// The trait is sealed: its items are not for use outside the crate.
+/// Both accept the library's own types. The trait is sealed: its items are not for use outside the crate.
 ///
 /// # Examples
 ///
 /// One function for both flavors:
 ///
 /// ```
-/// use deferral::flavor::Flavor;
-/// use deferral::{Broken, Progress, Promise, local};
+/// use deferral::flavor::{Accepts, Flavor};
+/// use deferral::{Broken, Progress, Promise, local, when};
 ///
-/// fn log<F: Flavor>(name: &'static str, promise: Promise<u32, Broken, Progress, F>) -> Promise<u32, Broken, Progress, F> {
-///     println!("{name} is {:?}", promise.state());
-///     promise
+/// type Of<T, F> = Promise<T, Broken, Progress, F>;
+/// type Sum = fn((u32, u32)) -> Result<u32, Broken>;
+///
+/// /// The sum of two promises.
+/// fn sum<F>(a: Of<u32, F>, b: Of<u32, F>) -> Of<u32, F>
+/// where
+///     F: Flavor + Accepts<u32> + Accepts<(u32, u32)> + Accepts<Sum>,
+/// {
+///     let add: Sum = |(a, b)| Ok(a + b);
+///     when((a, b)).then(add)
 /// }
 ///
-/// log("shared", Promise::<u32>::resolved(1));
-/// log("local", local::Promise::<u32>::resolved(1));
+/// let shared = sum(Promise::<u32>::resolved(1), Promise::resolved(2));
+/// shared.peek(|sum| assert!(matches!(sum, Some(Ok(3)))));
+/// let local = sum(local::Promise::<u32>::resolved(3), local::Promise::resolved(4));
+/// local.peek(|sum| assert!(matches!(sum, Some(Ok(7)))));
 /// ```
 #[diagnostic::on_unimplemented(message = "`{Self}` is not a flavor of promises")]
-pub trait Flavor: Sealed + Sized + 'static {
+pub trait Flavor: Sealed + Accepts<Progress> + Accepts<Broken> + Accepts<()> + Sized + 'static {
     #[doc(hidden)]
     type Number: Number;
-    #[doc(hidden)]
-    type Listener<A: 'static>: FnMut(&A);
 }
 
 /// The flavor whose ends cross threads, where their values do.
@@ -59,51 +65,17 @@ pub trait CrossesThreads: Flavor {}
 
 impl CrossesThreads for Threaded {}
 
-/// What a flavor accepts as a callback, or as something that a callback carries along: [`Threaded`] whatever is `Send`, [`Local`]
+/// What a flavor accepts as a callback, or as a value that a callback carries along: [`Threaded`] accepts what is `Send`, [`Local`]
 /// everything.
 ///
-/// The trait is sealed: its items are not for use outside the crate. It appears in the bounds of methods that take a callback.
-// Who gives `Threaded` an `Rc` is told by the compiler which type inside the callback is not `Send`, and then shown the bound, with
-// the comment in its line: that is how the remedy gets there. An `on_unimplemented` here would have to hide the type at fault
-// (`do_not_recommend`). The test binary `messages` holds both.
-pub trait Accepts<C>: Flavor {
-    #[doc(hidden)]
-    fn done<T, E, P>(callback: C) -> Registration<T, E, P, Self>
-    where
-        C: FnOnce(&T) + 'static;
-    #[doc(hidden)]
-    fn fail<T, E, P>(callback: C) -> Registration<T, E, P, Self>
-    where
-        C: FnOnce(&E) + 'static;
-    #[doc(hidden)]
-    fn always<T, E, P>(callback: C) -> Registration<T, E, P, Self>
-    where
-        C: FnOnce(&Result<T, E>) + 'static;
-    #[doc(hidden)]
-    fn listener<A: 'static>(listener: C) -> Self::Listener<A>
-    where
-        C: FnMut(&A) + 'static;
-    // A function together with what it works on: the compiler would not see that a closure over `context` is `Send`.
-    #[doc(hidden)]
-    fn canceler<T, E, P>(context: C, run: impl FnOnce(C) + Copy + 'static) -> Registration<T, E, P, Self>
-    where
-        C: 'static;
-    #[doc(hidden)]
-    fn continuation<T, E, P>(
-        context: C,
-        run: impl FnOnce(C, Delivery<T, E>) + Copy + 'static,
-        target: impl FnOnce(&C) -> Option<Node<Self>> + Copy + 'static,
-    ) -> Registration<T, E, P, Self>
-    where
-        C: 'static;
-    #[doc(hidden)]
-    fn source(ptr: Ptr<C>) -> Source<Self>
-    where
-        C: Machine<Flavor = Self>;
-}
+/// The trait is sealed. It appears in the bounds of methods that take a callback or pass a value on.
+// For a callback that holds an `Rc` the compiler names the type inside that is not `Send`, and then shows the bound with the comment in its
+// line: that is how the remedy gets there. An `on_unimplemented` here would hide the type at fault (`do_not_recommend`). The test binary
+// `messages` holds both.
+pub trait Accepts<C>: Sealed {}
 
-/// What a promise keeps of a callback.
-type Registration<T, E, P, F> = Entry<T, E, Extra<T, E, P, F>, F>;
+impl<C: Send> Accepts<C> for Threaded {}
+impl<C> Accepts<C> for Local {}
 
 #[doc(hidden)]
 pub trait Sealed {}
@@ -112,85 +84,8 @@ impl Sealed for Local {}
 
 impl Flavor for Threaded {
     type Number = AtomicU32;
-    type Listener<A: 'static> = Box<dyn FnMut(&A) + Send>;
 }
 
 impl Flavor for Local {
     type Number = Cell<u32>;
-    type Listener<A: 'static> = Box<dyn FnMut(&A)>;
 }
-
-macro_rules! accepts {
-    ($flavor:ident, $bound:path) => {
-        impl<C: $bound> Accepts<C> for $flavor {
-            #[inline]
-            fn done<T, E, P>(callback: C) -> Registration<T, E, P, Self>
-            where
-                C: FnOnce(&T) + 'static,
-            {
-                Entry::<_, _, _, $flavor>::observer_of_values(|outcome: &Result<T, E>| {
-                    if let Ok(value) = outcome {
-                        callback(value);
-                    }
-                })
-            }
-
-            #[inline]
-            fn fail<T, E, P>(callback: C) -> Registration<T, E, P, Self>
-            where
-                C: FnOnce(&E) + 'static,
-            {
-                Entry::<_, _, _, $flavor>::observer(|outcome: &Result<T, E>| {
-                    if let Err(error) = outcome {
-                        callback(error);
-                    }
-                })
-            }
-
-            #[inline]
-            fn always<T, E, P>(callback: C) -> Registration<T, E, P, Self>
-            where
-                C: FnOnce(&Result<T, E>) + 'static,
-            {
-                Entry::<_, _, _, $flavor>::observer(callback)
-            }
-
-            fn listener<A: 'static>(listener: C) -> Self::Listener<A>
-            where
-                C: FnMut(&A) + 'static,
-            {
-                Box::new(listener)
-            }
-
-            #[inline]
-            fn canceler<T, E, P>(context: C, run: impl FnOnce(C) + Copy + 'static) -> Registration<T, E, P, Self>
-            where
-                C: 'static,
-            {
-                Entry::<_, _, _, $flavor>::canceler(context, run)
-            }
-
-            #[inline]
-            fn continuation<T, E, P>(
-                context: C,
-                run: impl FnOnce(C, Delivery<T, E>) + Copy + 'static,
-                target: impl FnOnce(&C) -> Option<Node<Self>> + Copy + 'static,
-            ) -> Registration<T, E, P, Self>
-            where
-                C: 'static,
-            {
-                Entry::<_, _, _, $flavor>::continuation(context, run, target)
-            }
-
-            #[inline]
-            fn source(ptr: Ptr<C>) -> Source<Self>
-            where
-                C: Machine<Flavor = Self>,
-            {
-                Source::<$flavor>::of(ptr)
-            }
-        }
-    };
-}
-accepts!(Threaded, Send);
-accepts!(Local, Sized);

@@ -1,467 +1,466 @@
-//! The lender's side: takes the outcome, serves everybody who came, and gives it back.
+//! The one loop that does what there is to do for a promise, for promises of all types.
 //!
-//! [`proceed`] does what a transition left to its caller. With one callback or consumer that is all. If there are more,
-//! [`Shared::advance`] decides, inside, what comes next, and [`serve`] does it, outside. What the lender holds meanwhile is in its
-//! [`Loans`].
-
-use std::mem;
-use std::sync::Arc;
-use std::task::Waker;
+//! [`drain`] runs it in a frame, whatever brought the work: a settle, a registration, a cancel, a drop, a poll, a turn of the event loop.
+//! A chain is this loop, too: the continuation of the last consumer returns the promise that it settled, and the loop goes on with that.
 
 use smallvec::SmallVec;
 
-use super::extra::{Consumer, Link, Links};
+use super::callbacks::Consumers;
 use super::flavor::Flavor;
-use super::handle::Core;
-use super::home::{Home, Place};
-use super::node::{Machine, Parked, Sources};
-use super::past::{Loss, Lost, Past};
-use super::progress::{Event, Listeners, Reports};
-use super::raw::{self, Node, Ptr, Source};
-use super::state::{CloneFn, Delivery, Entry, Loan, Shared, Slot, Step};
-use super::trampoline::{self, Job};
+use super::note::Note;
+use super::raw::{self, Block, Callback, Kinds, Settled, Source, Visit};
+use super::ring;
+use super::state::{AnyPromise, Link, Next, State};
+use super::trampoline::{self, Caller, Frame, Job, guard};
 use crate::broken::{Broken, BrokenKind};
-use crate::diagnostics;
-use crate::list::Key;
+use crate::list::{Key, Taken};
+use crate::panics;
 use crate::trace;
 
-/// Does what a transition left to do, until nothing is left. Foreign code runs here, each piece of it guarded.
-#[inline]
-pub(super) fn proceed<T, E, P, F: Flavor>(
-    ptr: &Ptr<Shared<T, E, P, F>>,
-    mut step: Step<T, E, P, F>,
-    mut loan: Loan<T, E>,
-) {
-    loop {
-        match step {
-            Step::Show(observer) => {
-                if let Some(outcome) = &loan {
-                    guard(|| observer.look(outcome));
-                }
-            }
-            Step::Rest => return,
-            Step::Wake(waker) => return guard(|| waker.wake()),
-            Step::Scrap(entry) => return scrap(entry),
-            Step::Deliver(continuation) => {
-                if let Some(outcome) = loan {
-                    guard(|| continuation.deliver(outcome));
-                }
-                return;
-            }
-            Step::DeliverTraced(continuation, past) => {
-                if let Some(outcome) = loan {
-                    guard(|| hand(continuation, Delivery::of(outcome, past)));
-                }
-                return;
-            }
-            Step::Spoil(continuation, broken) => {
-                return guard(|| continuation.deliver_rarely(Delivery::Broken(broken)));
-            }
-            Step::Disclaim(source, key) => return disclaim(source, key),
-            Step::Dispose => return scrap(loan),
-            Step::Lose(loss, broken) => lose(loss, broken, loan.take()),
-            Step::Convert(broken, convert) => {
-                let slot = make_error(broken, convert);
-                ptr.with(|shared| shared.slot = slot);
-            }
-            Step::Leave(source, key, cancel) => source.node().withdraw(key, cancel),
-            Step::Run => return run_many(ptr, loan, Place::Away),
-        }
-        step = ptr.with(|shared| shared.resume(&mut loan));
-    }
+/// Ends a visit after a transition: does what there is to do, now or when its turn comes.
+#[inline(always)]
+pub(super) fn finish<F: Flavor>(mut visit: Visit<State<F>>, caller: Caller) {
+    if visit.state().is_quiet() { visit.leave() } else { drain(visit, caller) }
 }
 
-/// What the lender has out of the promise, and for whom.
-pub(super) struct Loans<T: 'static, E: 'static, P: 'static, F: Flavor> {
-    /// Where it is, in case the promise has a home.
-    pub(super) place: Place,
-    outcome: Option<Result<T, E>>,
-    last: Option<P>,
-    listeners: Listeners<P, F>,
-    /// Those to be served once the outcome is back in its place.
-    wakers: SmallVec<[Waker; 1]>,
-    continuations: SmallVec<[(Entry<T, E, P, F>, Delivery<T, E>); 1]>,
-}
-
-/// One thing for the lender to do.
-pub(super) enum Task<T: 'static, E: 'static, P: 'static, F: Flavor> {
-    /// Tell the listeners, which are on loan with the last report.
-    Report(Event<P, F>),
-    /// Run the callbacks of a cancel.
-    Cancel(Vec<Entry<T, E, P, F>>),
-    /// Leave the consumers of what this promise followed.
-    Unfollow(Links<F>, bool),
-    /// Tell the sources that no cancel will come from here.
-    Disclaim(SmallVec<[(Source<F>, Key); 1]>),
-    /// Drop what can no longer run: cancelers or observers, and listeners.
-    Scrap(Vec<Entry<T, E, P, F>>, Listeners<P, F>),
-    /// Make the error of a rejection by the library.
-    Convert(Broken, fn(Broken) -> E),
-    /// Show the outcome, which is on loan.
-    Observe(Vec<Entry<T, E, P, F>>),
-    /// Clone the outcome, which is on loan, for one of several consumers.
-    Clone(Entry<T, E, P, F>, CloneFn<T, E>, &'static std::panic::Location<'static>, Past),
-    /// Drop what nobody can ask for any more.
-    Dispose(Option<Result<T, E>>, Option<Box<Reports<P, F>>>, Option<Loss>),
-    /// Tell of an end that nobody looked at.
-    Lose(Broken, Loss),
-    /// Send word home that there is something to do.
-    Send(Arc<Home<T, E, P, F>>),
-    /// The loan has ended.
-    Finish,
-}
-
-impl<T: 'static, E: 'static, P: 'static, F: Flavor> Shared<T, E, P, F> {
-    /// Takes back what the last task has borrowed where that must be, and decides on the next one.
-    fn advance(&mut self, loan: &mut Loans<T, E, P, F>) -> Task<T, E, P, F> {
-        if let Some(task) = self.advance_away(loan) {
-            return task;
-        }
-        if let Some(task) = self.advance_reports(loan) {
-            return task;
-        }
-        if self.is_pending() {
-            return self.advance_pending(loan);
-        }
-        let (canceled, by_cancel) = (self.is_canceled(), self.leaves_by_cancel());
-        let extra = self.extra();
-        if canceled && !extra.cancelers.is_empty() {
-            return Task::Cancel(mem::take(&mut extra.cancelers));
-        }
-        if !extra.links.is_empty() {
-            return Task::Unfollow(mem::take(&mut extra.links), by_cancel);
-        }
-        let listeners = extra.reports.as_mut().map(|reports| mem::take(&mut reports.listeners)).unwrap_or_default();
-        if !extra.cancelers.is_empty() || !listeners.is_empty() {
-            return Task::Scrap(mem::take(&mut extra.cancelers), listeners);
-        }
-        self.advance_outcome(loan)
-    }
-
-    fn advance_pending(&mut self, loan: &mut Loans<T, E, P, F>) -> Task<T, E, P, F> {
-        if self.is_idle_aggregate() {
-            return Task::Unfollow(mem::take(&mut self.extra().links), false);
-        }
-        if self.can_be_canceled() {
-            return self.finish(loan);
-        }
-        let extra = self.extra();
-        if !extra.cancelers.is_empty() {
-            return Task::Scrap(mem::take(&mut extra.cancelers), SmallVec::new());
-        }
-        let sources = self.disclaim_sources();
-        if sources.is_empty() { self.finish(loan) } else { Task::Disclaim(sources) }
-    }
-
-    /// Reports come first: what was notified before the settle is told before it.
-    fn advance_reports(&mut self, loan: &mut Loans<T, E, P, F>) -> Option<Task<T, E, P, F>> {
-        let reports = self.extra().reports.as_mut()?;
-        if loan.last.is_some() {
-            reports.last = loan.last.take();
-        }
-        if !loan.listeners.is_empty() {
-            // While they were out, newcomers went into the queue.
-            reports.listeners = mem::take(&mut loan.listeners);
-        }
-        reports.lent = false;
-        let event = reports.events.pop_front()?;
-        reports.lent = !reports.listeners.is_empty() || matches!(event, Event::Listen(_));
-        loan.last = reports.last.take();
-        loan.listeners = mem::take(&mut reports.listeners);
-        Some(Task::Report(event))
-    }
-
-    fn advance_outcome(&mut self, loan: &mut Loans<T, E, P, F>) -> Task<T, E, P, F> {
-        let observed = !self.extra().observers.is_empty();
-        if loan.outcome.is_none() && (self.rights > 0 || observed || self.is_deserted()) {
-            match mem::replace(&mut self.slot, Slot::Empty) {
-                Slot::Present(outcome) => loan.outcome = Some(outcome),
-                Slot::Broken(broken) if self.rights > 0 || observed => return Task::Convert(broken, self.broken),
-                other => self.slot = other,
-            }
-        }
-        if observed {
-            let observers = mem::take(&mut self.extra().observers);
-            if loan.outcome.is_some() {
-                if self.is_unseen() && observers.iter().any(Entry::<T, E, P, F>::sees_errors) {
-                    self.see();
-                }
-                return Task::Observe(observers);
-            }
-            return Task::Scrap(observers, SmallVec::new());
-        }
-        while let Some(Consumer { entry, .. }) = self.extra().consumers.pop() {
-            match entry.into_waker() {
-                Ok(waker) => loan.wakers.push(waker),
-                Err(continuation) => {
-                    if let Some(task) = self.deliver(continuation, loan) {
-                        return task;
-                    }
-                }
-            }
-        }
-        if self.is_deserted() && (loan.outcome.is_some() || self.extra().reports.is_some()) {
-            let loss = self.loss();
-            return Task::Dispose(loan.outcome.take(), self.extra().reports.take(), loss);
-        }
-        if let Some((loss, broken)) = self.take_lost() {
-            return Task::Lose(broken, loss);
-        }
-        self.finish(loan)
-    }
-
-    /// Uses up the right of one continuation.
-    fn deliver(&mut self, continuation: Entry<T, E, P, F>, loan: &mut Loans<T, E, P, F>) -> Option<Task<T, E, P, F>> {
-        self.rights -= 1;
-        self.see();
-        let past = self.past();
-        let delivery = match (&self.slot, self.extra_clone()) {
-            (Slot::Spoiled(broken), _) => Delivery::Broken(broken.clone()),
-            (_, Some(clone)) if self.rights > 0 => {
-                return Some(Task::Clone(continuation, clone, self.origin, past));
-            }
-            _ => Delivery::of(loan.outcome.take().expect("the last consumer finds the outcome"), past),
-        };
-        loan.continuations.push((continuation, delivery));
-        None
-    }
-
-    fn finish(&mut self, loan: &mut Loans<T, E, P, F>) -> Task<T, E, P, F> {
-        if let Some(outcome) = loan.outcome.take() {
-            self.slot = Slot::Present(outcome);
-        }
-        self.lender = 0;
-        Task::Finish
-    }
-}
-
-/// Serves a promise that has an [`Extra`](super::extra::Extra), or needs one.
-#[cold]
+/// Does what there is to do, in a frame; or leaves it to one.
 #[inline(never)]
-fn run_many<T, E, P, F: Flavor>(ptr: &Ptr<Shared<T, E, P, F>>, outcome: Loan<T, E>, place: Place) {
-    let mut loan = Loans {
-        place,
-        outcome,
-        last: None,
-        listeners: SmallVec::new(),
-        wakers: SmallVec::new(),
-        continuations: SmallVec::new(),
-    };
+fn drain<F: Flavor>(mut visit: Visit<State<F>>, caller: Caller) {
+    let next = visit.state().next_at_rest(caller == Caller::Home);
+    if next == Next::Rest {
+        return visit.leave();
+    }
+    // Nothing foreign is in these two.
+    if next == Next::DropClaims {
+        return drop_claims(visit);
+    }
+    if next == Next::Dispose && drops_nothing(&mut visit) {
+        let _own = visit.state().content.take();
+        return finish(visit, caller);
+    }
+    if caller == Caller::Library {
+        return defer(visit);
+    }
+    match Frame::open(caller) {
+        Some(frame) => {
+            lend(visit, next, caller == Caller::Home);
+            frame.close();
+        }
+        None => {
+            visit.state().postpone();
+            // A promise that finds no frame at its executor counts as on its way.
+            visit.state().set_posted(caller == Caller::Home);
+            let run = if caller == Caller::Home { go_on_at_home } else { go_on };
+            trampoline::postpone(caller, Job::Promise(raw::Job::new(visit.step_out(), run)));
+        }
+    }
+}
+
+fn drops_nothing<F: Flavor>(visit: &mut Visit<State<F>>) -> bool {
+    let (resolved, unseen) = (visit.state().is_resolved(), visit.state().is_unseen());
+    !unseen && !visit.drops(resolved)
+}
+
+/// Leaves what there is to do to the frame at work. Until its turn comes, this thread counts as the lender.
+fn defer<F: Flavor>(mut visit: Visit<State<F>>) {
+    visit.state().postpone();
+    trampoline::defer(Job::Promise(raw::Job::new(visit.step_out(), go_on)));
+}
+
+fn go_on<F: Flavor>(promise: AnyPromise<F>) {
+    take_up(promise.into_visit(), false);
+}
+
+fn go_on_at_home<F: Flavor>(promise: AnyPromise<F>) {
+    let mut visit = promise.into_visit();
+    visit.state().set_posted(false);
+    take_up(visit, true);
+}
+
+/// The turn of a promise has come. This thread was its lender meanwhile, unless it has an executor: then another loop may be at it by now,
+/// even on this thread.
+fn take_up<F: Flavor>(mut visit: Visit<State<F>>, at_home: bool) {
+    if !visit.state().has_executor() {
+        let next = visit.state().resume(at_home);
+        return lend(visit, next, at_home);
+    }
+    match visit.state().next_at_rest(at_home) {
+        Next::Rest => visit.leave(),
+        next => lend(visit, next, at_home),
+    }
+}
+
+/// What is served once the loan has ended, and the outcome is back at rest: so a waker may poll inline.
+struct Ready<F: Flavor> {
+    wakers: SmallVec<[Taken<Callback<State<F>>>; 1]>,
+    continuations: Vec<(Callback<State<F>>, Result<Block, Broken>, Note)>,
+}
+
+impl<F: Flavor> Default for Ready<F> {
+    fn default() -> Self {
+        Ready { wakers: SmallVec::new(), continuations: Vec::new() }
+    }
+}
+
+/// Does what is next, and then what there is to do, in the frame at work, until nothing is left. Foreign code runs here, each piece of it
+/// guarded.
+#[inline(always)]
+fn lend<F: Flavor>(mut visit: Visit<State<F>>, mut next: Next, mut at_home: bool) {
+    let mut ready: Option<Box<Ready<F>>> = None;
     loop {
-        match ptr.with(|shared| shared.advance(&mut loan)) {
-            Task::Convert(broken, convert) => {
-                let slot = make_error(broken, convert);
-                ptr.with(|shared| shared.slot = slot);
+        let state = visit.state();
+        let settled = match next {
+            Next::Consume if state.callbacks.is_one() => match state.take_consumer() {
+                Some(waker) if waker.kinds().has(Kinds::WAKER) => {
+                    visit.leave();
+                    guard(|| waker.run());
+                    return;
+                }
+                Some(continuation) => hand_over(visit, continuation),
+                None => return visit.leave(),
+            },
+            Next::Rest => {
+                state.end_lending();
+                match ready.take() {
+                    None => return visit.leave(),
+                    Some(ready) => serve(visit.step_out(), *ready),
+                }
             }
-            Task::Send(home) => home.send(&Core::of(ptr)),
-            Task::Finish => break,
-            task => serve(task, &mut loan),
-        }
-    }
-    for waker in loan.wakers {
-        trampoline::guard(|| waker.wake());
-    }
-    // All but the first wait in the queue: whoever blocks in that one can have them run before.
-    let mut continuations = loan.continuations.into_iter();
-    let first = continuations.next();
-    for (continuation, delivery) in continuations {
-        trampoline::defer(Job::Call(Box::new(|| hand(continuation, delivery))));
-    }
-    if let Some((continuation, delivery)) = first {
-        trampoline::guard(|| hand(continuation, delivery));
-    }
-}
-
-pub(super) fn hand<T, E, P, F: Flavor>(continuation: Entry<T, E, P, F>, delivery: Delivery<T, E>) {
-    match delivery {
-        Delivery::Outcome(outcome) => continuation.deliver(outcome),
-        delivery => continuation.deliver_rarely(delivery),
-    }
-}
-
-impl<T: 'static, E: 'static, P: 'static, F: Flavor> Machine for Shared<T, E, P, F> {
-    type Flavor = F;
-
-    #[inline]
-    fn is_void(&self) -> bool {
-        self.entry.is_none() && matches!(self.slot, Slot::Empty)
-    }
-
-    #[inline]
-    fn is_settled(&self) -> bool {
-        !self.is_pending()
-    }
-
-    fn run(this: &Ptr<Self>) {
-        let mut loan = None;
-        let step = this.with(|shared| {
-            // What there was to do may have gone since: a consumer that was withdrawn, say.
-            if !shared.has_home() && !shared.has_work() {
-                shared.lender = 0;
-                return Step::Rest;
+            _ => {
+                state.start_lending(at_home);
+                visit = match next {
+                    Next::Observe => observe(visit),
+                    Next::Consume => consume(visit, ready.get_or_insert_default()),
+                    _ => step(visit, next),
+                };
+                next = visit.state().resume(at_home);
+                continue;
             }
-            shared.begin(&mut loan)
-        });
-        proceed(this, step, loan);
-    }
-
-    fn arrive(this: &Ptr<Self>) {
-        if !this.with(|shared| shared.arrive()).is_rest() {
-            run_many(this, None, Place::Home);
+        };
+        // The promise that a continuation has settled is next, unless something waits for its turn before it.
+        let Some(settled) = settled else { return };
+        if trampoline::is_waiting() {
+            return finish(settled, Caller::Library);
+        }
+        (visit, at_home) = (settled, false);
+        next = visit.state().next_at_rest(false);
+        if next == Next::Rest {
+            return visit.leave();
         }
     }
+}
 
-    fn withdraw(this: &Ptr<Self>, key: Key, cancel: bool) {
-        let (canceled, (consumer, step)) =
-            this.with(|shared| shared.tell_cancel(|shared| shared.withdraw(key, cancel)));
-        if let Some(origin) = canceled {
-            trace::broken(origin, BrokenKind::Canceled);
+/// Shows the outcome to the observers.
+#[inline]
+fn observe<F: Flavor>(mut visit: Visit<State<F>>) -> Visit<State<F>> {
+    let state = visit.state();
+    state.see_by_observers();
+    let lent = state.content.lend();
+    match state.callbacks.take_one(Kinds::OBSERVER) {
+        Some(one) => {
+            let promise = visit.step_out();
+            guard(|| one.look(&promise, lent));
+            promise.into_visit()
         }
-        // The entry goes last: its destructor finds the promise in the queue, and not lent to nobody.
-        defer(this, step);
-        if consumer.is_some() {
-            scrap(consumer);
+        None => {
+            let observers = state.callbacks.take_observers();
+            let promise = visit.step_out();
+            observers.into_iter().for_each(|observer| _ = guard(|| observer.look(&promise, lent)));
+            promise.into_visit()
         }
     }
+}
 
-    fn disclaim(this: &Ptr<Self>, key: Key) -> Option<(Source<F>, Key)> {
-        match this.with(|shared| shared.disclaim(key)) {
-            Step::Disclaim(source, key) => Some((source, key)),
-            step => {
-                defer(this, step);
-                None
+/// Gives the outcome to the one consumer, which ends the loan. What it has settled comes back.
+#[inline]
+fn hand_over<F: Flavor>(mut visit: Visit<State<F>>, continuation: Callback<State<F>>) -> Option<Visit<State<F>>> {
+    let state = visit.state();
+    let (note, spoiled) = (state.note(), state.spoiled());
+    let own = spoiled.is_none().then(|| state.content.take());
+    let promise = visit.step_out();
+    let settled = guard(|| match own {
+        Some(own) => continuation.take(&promise, own, note),
+        None => continuation.fail(spoiled.unwrap_or_else(|| Broken::new(BrokenKind::Panicked, promise.origin()))),
+    });
+    settled.flatten().map(|settled| end_source(promise, settled))
+}
+
+/// Ends the references to a source that has delivered: that of its lender, and that of the promise that it has settled.
+///
+/// It visits a settled promise in the middle of another visit. No visit to a settled promise waits for one to a promise that is settled
+/// later, so no two threads wait for each other.
+fn end_source<F: Flavor>(promise: AnyPromise<F>, settled: Settled<State<F>>) -> Visit<State<F>> {
+    let mut visit = settled.visit;
+    match settled.source {
+        None => drop(promise),
+        Some((source, _)) if source.is(&promise) => promise.end_both(source),
+        Some((source, key)) => {
+            // It followed another one as well, which has not delivered.
+            visit = aside(visit, || {
+                drop(promise);
+                leave(source, key, false);
+            });
+        }
+    }
+    visit
+}
+
+/// Takes several consumers out, with a clone of the outcome for each continuation. The one with the last right gets the outcome itself.
+#[inline(never)]
+fn consume<F: Flavor>(mut visit: Visit<State<F>>, ready: &mut Ready<F>) -> Visit<State<F>> {
+    let Some(Consumers { wakers, continuations, count }) = visit.state().take_consumers() else { return visit };
+    ready.wakers.push(wakers);
+    if count == 0 {
+        return visit;
+    }
+    let state = visit.state();
+    let (note, spoiled, clone, rights) = (state.note(), state.spoiled(), state.callbacks.clone_fn(), state.rights);
+    let lent = spoiled.is_none().then(|| state.content.lend());
+    let promise = visit.step_out();
+    let origin = promise.origin();
+    let mut continuations = continuations.peekable();
+    while let Some(continuation) = continuations.next() {
+        let last = rights == 0 && continuations.peek().is_none();
+        let outcome = match (lent, clone) {
+            (None, _) => Err(spoiled.clone().unwrap_or_else(|| Broken::new(BrokenKind::Panicked, origin))),
+            (Some(lent), Some(clone)) if !last => {
+                panics::guard(|| Block::clone_of(&promise, lent, clone)).map_err(|payload| panicked(payload, origin))
             }
-        }
+            _ => {
+                let mut visit = promise.enter();
+                let own = visit.state().content.take();
+                visit.leave();
+                Ok(Block::move_from(&promise, own))
+            }
+        };
+        ready.continuations.push((continuation, outcome, note));
     }
-
-    fn parked(&self) -> Option<Parked> {
-        self.parked()
-    }
-
-    fn downstream(&self) -> Vec<Node<F>> {
-        self.followers()
-    }
-
-    fn upstream(&self) -> Sources<F> {
-        self.sources()
-    }
-}
-
-/// Has the machine run when it is its turn on this thread, if a transition says so.
-pub(super) fn defer<T, E, P, F: Flavor>(ptr: &Ptr<Shared<T, E, P, F>>, step: Step<T, E, P, F>) {
-    if !step.is_rest() {
-        trampoline::defer(Job::Work(ptr.clone().into_work()));
-    }
-}
-
-fn make_error<T, E, F: Flavor>(broken: Broken, convert: fn(Broken) -> E) -> Slot<T, E, F> {
-    let origin = broken.origin();
-    match diagnostics::guard(|| convert(broken)) {
-        Ok(error) => Slot::Present(Err(error)),
-        Err(payload) => Slot::Spoiled(panicked(payload, origin)),
-    }
+    promise.into_visit()
 }
 
 /// The end of a promise whose outcome was lost to a panic.
-pub(super) fn panicked(payload: diagnostics::Payload, origin: &'static std::panic::Location<'static>) -> Broken {
-    let broken = Broken::panicked(diagnostics::message(&payload), origin);
-    diagnostics::discard(payload);
+pub(super) fn panicked(payload: panics::Payload, origin: &'static std::panic::Location<'static>) -> Broken {
+    let broken = Broken::panicked(panics::message(&payload), origin);
+    panics::discard(payload);
     broken
 }
 
-/// Does one thing. Foreign code runs here, each piece of it guarded.
-fn serve<T, E, P, F: Flavor>(task: Task<T, E, P, F>, loan: &mut Loans<T, E, P, F>) {
-    match task {
-        Task::Report(event) => report(event, loan),
-        Task::Cancel(cancelers) => {
-            for canceler in cancelers {
-                trampoline::guard(|| canceler.cancel());
-            }
-        }
-        Task::Unfollow(links, cancel) => unfollow(links, cancel),
-        Task::Disclaim(sources) => {
-            for (source, key) in sources {
-                disclaim(source, key);
-            }
-        }
-        Task::Scrap(entries, listeners) => {
-            entries.into_iter().for_each(scrap);
-            listeners.into_iter().for_each(scrap);
-        }
-        Task::Observe(observers) => {
-            let outcome = loan.outcome.as_ref().expect("the outcome is on loan");
-            for observer in observers {
-                trampoline::guard(|| observer.look(outcome));
-            }
-        }
-        Task::Clone(continuation, clone, origin, past) => {
-            let outcome = loan.outcome.as_ref().expect("the outcome is on loan");
-            let mut cloned = None;
-            let delivery = match diagnostics::guard(|| clone(outcome, &mut cloned)) {
-                Ok(()) => Delivery::of(raw::take(&mut cloned), past),
-                Err(payload) => Delivery::Broken(panicked(payload, origin)),
-            };
-            loan.continuations.push((continuation, delivery));
-        }
-        Task::Dispose(outcome, reports, loss) => {
-            match loss {
-                Some(loss) => lose(loss, None, outcome),
-                None => scrap(outcome),
-            }
-            scrap(reports);
-        }
-        Task::Lose(broken, loss) => lose::<T, E>(loss, Some(broken), None),
-        Task::Convert(..) | Task::Send(_) | Task::Finish => {}
-    }
-}
-
-/// Tells a source, and up the chain those that it is the last to claim, that no cancel will come from here.
-pub(super) fn disclaim<F: Flavor>(source: Source<F>, key: Key) {
-    let mut next = Some((source, key));
-    while let Some((source, key)) = next {
-        next = source.node().disclaim(key);
-    }
-}
-
-fn guard(f: impl FnOnce()) {
-    trampoline::guard(f);
-}
-
-fn scrap<X>(foreign: X) {
-    guard(|| drop(foreign));
-}
-
-/// Drops an error that nobody looked at, or the end that it would have been made of.
+/// Wakes the tasks, and runs the first continuation. The others wait in the queue: if the first one blocks, it runs them before.
 #[cold]
+fn serve<F: Flavor>(promise: AnyPromise<F>, ready: Ready<F>) -> Option<Visit<State<F>>> {
+    for waker in ready.wakers.into_iter().flatten() {
+        guard(|| waker.run());
+    }
+    let run = |(continuation, outcome, note): (Callback<State<F>>, Result<Block, Broken>, Note)| {
+        let deliver = || match outcome {
+            Ok(block) => block.deliver(continuation, note),
+            Err(broken) => continuation.fail(broken),
+        };
+        guard(deliver).flatten()
+    };
+    let mut continuations = ready.continuations.into_iter();
+    let first = continuations.next();
+    for other in continuations {
+        trampoline::defer(Job::Call(Box::new(move || {
+            if let Some(settled) = run(other) {
+                hand_on(settled, Caller::Library);
+            }
+        })));
+    }
+    first.and_then(run).map(|settled| end_source(promise, settled))
+}
+
+/// Goes on with what a continuation handed on, where no loop does.
+pub(crate) fn run_now<F: Flavor>(settled: Option<Settled<State<F>>>) {
+    if let Some(settled) = settled {
+        hand_on(settled, Caller::Quiet);
+    }
+}
+
+/// Goes on with a promise outside of the loop.
+pub(crate) fn hand_on<F: Flavor>(settled: Settled<State<F>>, caller: Caller) {
+    let Settled { visit, source } = settled;
+    let visit = match source {
+        Some((source, key)) => aside(visit, || leave(source, key, false)),
+        None => visit,
+    };
+    finish(visit, caller);
+}
+
+/// Does one thing of those that few promises need.
 #[inline(never)]
-fn lose<T, E: 'static>(loss: Loss, broken: Option<Broken>, outcome: Loan<T, E>) {
-    match (broken, outcome) {
-        (Some(broken), _) => scrap(Lost { error: broken, loss }),
-        (None, Some(Err(error))) => scrap(Lost { error, loss }),
-        (None, outcome) => scrap(outcome),
+fn step<F: Flavor>(mut visit: Visit<State<F>>, next: Next) -> Visit<State<F>> {
+    let origin = visit.ptr().origin();
+    let state = visit.state();
+    match next {
+        Next::Report => {
+            let Some(mut telling) = state.reports_mut().and_then(|reports| reports.take()) else { return visit };
+            let promise = visit.step_out();
+            telling.tell();
+            let mut visit = promise.into_visit();
+            if let Some(reports) = visit.state().reports_mut() {
+                reports.put_back(telling);
+            }
+            visit
+        }
+        Next::Post => {
+            // Meanwhile no thread lends it: it may go on there at once.
+            state.lender = 0;
+            let executor = state.post();
+            let promise = visit.step_out();
+            if let Some(executor) = executor {
+                guard(|| executor(Source::of(promise.clone())));
+            }
+            promise.into_visit()
+        }
+        Next::Cancel => {
+            let cancelers = state.callbacks.take_cancelers();
+            outside(visit, || cancelers.into_iter().for_each(|canceler| _ = guard(|| canceler.run())))
+        }
+        Next::Drop => {
+            let (callbacks, one, reports) = state.take_useless();
+            outside(visit, || {
+                callbacks.into_iter().chain(one).for_each(|callback| _ = guard(|| drop(callback)));
+                guard(|| drop(reports));
+            })
+        }
+        Next::DropRoom => {
+            state.set_room(false);
+            let promise = visit.step_out();
+            guard(|| promise.drop_room());
+            promise.into_visit()
+        }
+        Next::Leave(cancel) => leave_sources(visit, cancel),
+        Next::DropClaims => {
+            let promise = visit.add();
+            drop_claims(visit);
+            promise.into_visit()
+        }
+        Next::Make => make(visit),
+        Next::Dispose => {
+            let (own, loss) = (state.content.take(), state.is_unseen().then(|| (origin, state.rejected_at())));
+            state.see();
+            let promise = visit.step_out();
+            guard(|| match loss {
+                Some(loss) => promise.lose_outcome(own, loss),
+                None => promise.drop_outcome(own),
+            });
+            promise.into_visit()
+        }
+        Next::Lose => {
+            let broken = state.spoiled().unwrap_or_else(|| state.take_broken(origin));
+            let rejected_at = state.rejected_at();
+            state.see();
+            outside(visit, || super::note::report(&broken, origin, rejected_at))
+        }
+        Next::Rest | Next::Observe | Next::Consume => unreachable!("`lend` does these itself"),
     }
 }
 
-/// Leaves the sources of a promise that needs them no more.
-pub(crate) fn unfollow<F: Flavor>(links: Links<F>, cancel: bool) {
-    for Link { source, key, private, .. } in links {
-        source.node().withdraw(key, cancel || private);
+/// Runs foreign code between two visits.
+fn outside<F: Flavor>(visit: Visit<State<F>>, f: impl FnOnce()) -> Visit<State<F>> {
+    let promise = visit.step_out();
+    guard(f);
+    promise.into_visit()
+}
+
+/// Makes the error of an end that the library made, in its place.
+fn make<F: Flavor>(mut visit: Visit<State<F>>) -> Visit<State<F>> {
+    let origin = visit.ptr().origin();
+    let state = visit.state();
+    let (broken, fill) = (state.take_broken(origin), state.content.fill());
+    let promise = visit.step_out();
+    let made = panics::guard(|| promise.make(fill, broken)).map_err(|payload| panicked(payload, origin));
+    let mut visit = promise.into_visit();
+    if let Err(broken) = made {
+        visit.state().spoil(broken);
+    }
+    visit
+}
+
+/// Leaves all sources, and cancels them if the flag says so and nothing else wants them.
+fn leave_sources<F: Flavor>(mut visit: Visit<State<F>>, cancel: bool) -> Visit<State<F>> {
+    let source = visit.take_source();
+    visit.state().set_claim(false);
+    let links = visit.state().callbacks.rare_mut().map(|rare| std::mem::take(&mut rare.links)).unwrap_or_default();
+    outside(visit, || {
+        if let Some((source, key)) = source {
+            leave(source, key, cancel);
+        }
+        links.into_iter().for_each(|link| leave_link(link, cancel));
+    })
+}
+
+/// Leaves a source.
+pub(crate) fn leave_link<F: Flavor>(link: Link<F>, cancel: bool) {
+    leave(link.source, link.key, cancel || link.private);
+}
+
+/// Takes the continuation of a follower out, and drops it; with `cancel`, ends the source if nothing else wants it.
+pub(super) fn leave<F: Flavor>(source: AnyPromise<F>, key: Key, cancel: bool) {
+    if source.leave_schedule(key, cancel) {
+        return;
+    }
+    let mut visit = source.into_visit();
+    let Some(continuation) = visit.state().callbacks.remove_continuation(key) else { return visit.leave() };
+    let canceled = visit.state().drop_right(cancel);
+    let visit = if canceled { announce(visit, BrokenKind::Canceled) } else { visit };
+    finish(visit, Caller::Library);
+    // The continuation goes last: its destructor finds the promise settled.
+    guard(|| drop(continuation));
+}
+
+/// Tells the sources of a promise that no cancel will come from here, and theirs, as far as nothing else could cancel them. Nothing foreign
+/// runs.
+fn drop_claims<F: Flavor>(visit: Visit<State<F>>) {
+    let (mut next, mut others) = ring::take_claims(visit);
+    while let Some((source, key)) = next.take().or_else(|| others.pop()) {
+        let mut visit = source.into_visit();
+        visit.state().callbacks.silence(key);
+        if visit.state().next_at_rest(false) == Next::DropClaims {
+            let (first, rest) = ring::take_claims(visit);
+            next = first;
+            others.extend(rest);
+        } else {
+            finish(visit, Caller::Library);
+        }
     }
 }
 
-fn report<T, E, P, F: Flavor>(event: Event<P, F>, loan: &mut Loans<T, E, P, F>) {
-    match event {
-        Event::Notify(report) => {
-            for listener in &mut loan.listeners {
-                trampoline::guard(|| (listener.call)(&report));
-            }
-            scrap(loan.last.replace(report));
-        }
-        Event::Listen(mut listener) => {
-            if let Some(last) = &loan.last {
-                trampoline::guard(|| (listener.call)(last));
-            }
-            loan.listeners.push(listener);
-        }
+/// Tells a subscriber of `tracing` of an end that the library made.
+pub(super) fn announce<F: Flavor>(mut visit: Visit<State<F>>, kind: BrokenKind) -> Visit<State<F>> {
+    visit.mark_settled();
+    tell(visit, |origin| trace::broken(origin, kind))
+}
+
+/// Tells a subscriber of `tracing` something.
+#[inline]
+pub(super) fn tell<F: Flavor>(
+    visit: Visit<State<F>>,
+    tell: impl FnOnce(&'static std::panic::Location<'static>),
+) -> Visit<State<F>> {
+    let origin = visit.ptr().origin();
+    if cfg!(feature = "tracing") { aside(visit, || tell(origin)) } else { visit }
+}
+
+/// Does something outside, in the middle of a visit that goes on after it: no other thread lends meanwhile.
+pub(super) fn aside<F: Flavor>(mut visit: Visit<State<F>>, f: impl FnOnce()) -> Visit<State<F>> {
+    let lent = visit.state().is_lent();
+    if !lent {
+        visit.state().lender = trampoline::this_thread();
     }
+    let promise = visit.step_out();
+    guard(f);
+    let mut visit = promise.into_visit();
+    if !lent {
+        visit.state().lender = 0;
+    }
+    visit
+}
+
+/// Goes on with a promise at its executor.
+pub(crate) fn arrive<F: Flavor>(promise: AnyPromise<F>) {
+    let mut visit = promise.into_visit();
+    visit.state().set_posted(false);
+    finish(visit, Caller::Home);
 }

@@ -1,24 +1,38 @@
-//! The state machine of a promise: the only place in the promise layer that synchronizes.
+//! The core of a promise: the only place in the promise layer that synchronizes.
+//!
+//! # One promise
+//!
+//! A promise is one block of memory, whatever its types: a *head*, and behind it the *place* of the outcome.
+//!
+//! ```text
+//! ┌ head ─────────────────────────────────────────┬ place ─────────────┬ room ────────┐
+//! │ word: lock and count │ table │ origin │ State  │ source, or outcome │ of an aggregate │
+//! └───────────────────────────────────────────────┴────────────────────┴──────────────┘
+//! ```
+//!
+//! [`State`] and all that decides know no types: they are compiled once for each flavor. The *table* holds the functions that do. A *visit*
+//! locks the word and has the state to itself, for a few instructions; nothing foreign runs in it.
 //!
 //! # States
 //!
-//! A promise is pending or settled, and at rest or lent. Whoever finds work to do *lends*: it has the outcome and the lists to
-//! itself, without a lock, until nothing is left to do. Everybody else appends, and leaves the rest to the lender.
+//! A promise is pending or settled, and at rest or lent. A thread that ends a visit asks [`State::next`] whether there is something to do. If
+//! so, it *lends*: it alone uses the place, without a lock, and does one thing after the other in the loop of [`lend`], until nothing is left.
+//! All other threads append what they bring, and leave it to the lender.
 //!
 //! ```text
-//!             notify, late progress                     settle, cancel, abandon
+//!              report, listener                        settle, cancel, abandon
 //!    ┌─────────────────────────────────┐      ┌───────────────────────────────────────┐
 //!    │                                 ▼      │                                       ▼
-//! ┌──┴───────────┐    finish   ┌──────────────┴┐    settle, cancel, abandon    ┌──────────────┐
+//! ┌──┴───────────┐     Rest    ┌──────────────┴┐    settle, cancel, abandon    ┌──────────────┐
 //! │ pending      │◀────────────┤ pending, lent ├──────────────────────────────▶│ settled, lent│
 //! └──┬───────────┘             └───────────────┘                               └──┬───────────┘
-//!    │                                                                     finish │  ▲ observe, consume,
-//!    │ settle, cancel, abandon, with nothing to do                                ▼  │ listen, take, peek
+//!    │                                                                       Rest │  ▲ callback, poll,
+//!    │ settle, cancel, abandon, with nothing to do                                ▼  │ peek
 //!    │                                                                         ┌─────┴────────┐
 //!    └────────────────────────────────────────────────────────────────────────▶│ settled      │
 //!                                                                              └──┬───────────┘
-//!                                                       the last right takes, or │
-//!                                                        the last handle goes    ▼
+//!                                                  the last right takes it, or the │
+//!                                                  last handle of either end goes  ▼
 //!                                                                              ┌──────────────┐
 //!                                                                              │ settled, gone│
 //!                                                                              └──────────────┘
@@ -26,95 +40,79 @@
 //!
 //! # Transitions
 //!
-//! All are methods of [`Shared`], in `transitions.rs`; `simply.rs` has shortcuts for the common cases. Each returns a [`Step`](state::Step) for its
-//! caller. *run* means that the caller becomes the lender, once it is outside.
+//! *finish* means: the visit ends, and if `next` says that there is something to do, this thread does it, now or when its turn comes.
 //!
 //! | call | pending | pending, lent | settled | settled, lent |
 //! |---|---|---|---|---|
-//! | `settle`, `break_with` (cancel) | settled; run if there is work | settled; the lender goes on | lost: handed back | lost |
-//! | `report` (notify) | noted, or queued and run | queued | lost | lost |
-//! | `report` (listen) | noted, or queued and run | queued | queued and run | queued |
-//! | `register` (observer) | appended | appended | appended and run | appended |
-//! | `register` (canceler) | appended; run (to drop it) if nobody can cancel | appended | appended and run | appended |
-//! | `consume` | appended | appended | appended and run | appended |
-//! | `take` | wait | wait | the last right: gone; else lent, to clone | wait |
-//! | `park` | waker parked | waker parked | refused: take | waker parked |
-//! | `lend` (peek) | nothing | nothing | lent | nothing |
-//! | `give_back` | | | | settled, or run on |
-//! | `release`, `withdraw` | a right less; run if that leaves work | a right less | a right less; run to dispose | a right less |
-//! | `disclaim` | a claim less; if nobody can cancel now, disclaim the source, or run | a claim less | | |
-//! | `drop_producer`, `abandon` | the last: abandoned, as `settle` | the last: abandoned | run to dispose | |
-//! | `follow` | links noted | links noted | links handed back, to be left | links handed back |
-//! | `arrive` | run if there is work | | run if there is work | |
+//! | settle, cancel, abandon | settled; finish | settled; the lender goes on | lost: the outcome is dropped outside | lost |
+//! | notify | noted; finish | queued | lost | lost |
+//! | listen | noted; finish | queued | queued; finish | queued |
+//! | register an observer, a continuation | appended | appended | appended; finish | appended |
+//! | register a canceler | appended; finish | appended | appended; finish | appended |
+//! | poll | waker parked | waker parked | the last right: taken; else lent, to clone | waker parked |
+//! | peek | `None` | `None` | lent; finish | `None` |
+//! | drop a promise, or leave a source | a right less; finish | a right less | a right less; finish | a right less |
+//! | drop a producer | the last one abandons | the last one abandons | finish | |
+//! | follow | noted; finish | noted | the sources are left | the sources are left |
 //!
-//! Most promises have one callback or consumer and one source. For them a step, which [`begin`](Shared::begin) chooses, says all there
-//! is to do. If there is more, it is in an [`Extra`](extra::Extra), and the lender asks [`advance`](Shared::advance) for one task
-//! after the other: reports in their order; then, once settled, the callbacks of a cancel, the sources to leave, what can no longer
-//! run, the making of an error, the observers, the consumers; then it puts the outcome back and ends the loan. Wakers are woken, and
-//! continuations run, when it has.
+//! `next` has one order: reports; then, once settled, the callbacks of a cancel, the room, the sources to leave, what can no longer run, the
+//! making of an error, the observers, the consumers, the disposal of what nothing can ask for. Of a pending promise that can no longer be
+//! canceled, the sources are told.
 //!
-//! # At home
+//! # An example
 //!
-//! A promise may have a *home* (see `home.rs`), which the library gives it for `via`. Its lender, if not at home, leaves sources, wakes
-//! wakers and disposes, but runs neither callbacks nor continuations: it sends them home, and ends the loan. From there on until they
-//! have arrived the promise counts as at rest for whoever brings work, and as lent for whoever wants the outcome.
+//! Thread A settles a promise that has a callback, while thread B registers another one. A enters, writes the outcome to its place, and asks
+//! `next`, which says `Observe`. A opens a frame of its [`trampoline`], becomes the lender, takes the callback out, leaves, and calls it with
+//! a reference to the outcome in its place. B enters meanwhile, sees a lender, appends its callback and leaves. A enters again and asks
+//! `next`: there is one more to run, and A runs it. Then `next` says `Rest`, A is the lender no more, and `resolve` returns. Had B come
+//! later, B would have become the lender itself. Had B come first, A would have found both.
+//!
+//! # A chain
+//!
+//! The continuation of the last consumer moves the outcome out of its place, settles the next promise, and returns it still entered
+//! ([`Settled`](raw::Settled)): the loop goes on with that one. Any number of links takes no stack, and no queue.
 //!
 //! # Who owns what
 //!
-//! - At rest, everything is inside. The outcome is `Present` if settled, until it is gone.
-//! - While lent, the outcome, the last report and the listeners belong to the lender; newcomers go into the queue of events, the
-//!   observers and the consumers, which stay inside.
-//! - A *right* is a claim to the outcome: each promise that has not given it has one, and each continuation that was made of such a
-//!   promise. Who uses the last right gets the outcome itself. A right is a claim to cancel, too, except that of a continuation whose
-//!   own promise nobody holds (it is *silent*).
-//! - A producer's end is a count. Handles of either end keep the memory; only rights and producers keep the outcome.
-//! - A source and its followers know each other by references that keep the memory alone: a follower lets go of its sources when it
-//!   is settled, and a source of its followers; one of the two comes, as a promise without a producer is settled.
+//! - A *right* is a claim to the outcome: each promise that has not given it has one, and each continuation that was made of such a promise.
+//!   The last right gets the outcome itself, all others a clone, which is made while the outcome is lent.
+//! - A right can cancel, except that of a continuation whose own promise can no longer be canceled: that is *silent*.
+//! - A producer is a count. References keep the memory alone; rights and producers keep the outcome.
+//! - A follower keeps a reference to its source, and the source's continuation keeps one to the follower. The follower leaves the source
+//!   when it is settled, so one of the two ends.
+//! - The *room* of an aggregate holds what its inputs have brought, behind the lock of its own promise.
+//! - A promise of `via` has an *executor*. What runs callbacks or continuations is done there alone: a lender elsewhere posts the promise.
 //!
 //! # Rules
 //!
-//! 1. Inside nothing foreign runs: no callback, no waker's clone, wake or drop, no clone or drop of a user's value, no
-//!    `E::from`. A transition hands out what is to be dropped.
-//! 2. One visit at a time. An aggregate may visit its own promise from inside itself, and a source a promise that is just being derived
-//!    from it and known to nobody, never the other way round. No reference ends inside but the visitor's own, in a visit that nobody
-//!    needs to leave if it was the last one.
-//! 3. The outcome is back in its place before wakers and continuations run.
-//! 4. Foreign code is always called inside a guard, and through the [`trampoline`]: it may re-enter, panic, and
-//!    drop its own promise.
+//! 1. In a visit nothing foreign runs: no callback, no waker's clone, wake or drop, no clone or drop of a user's value, no `E::from`.
+//! 2. One visit at a time. Two exceptions wait for no other thread in a circle: a reference to a settled source ends in the visit to the
+//!    promise that it has settled, and [`ring`] takes references without waiting.
+//! 3. The outcome is in its place, and not lent, when wakers and continuations run.
+//! 4. Foreign code is called inside a guard, and through the trampoline: it may re-enter, panic, and drop its own promise.
 //!
-//! `settled, gone` is the end: callbacks that look at the outcome are dropped, a late `progress` callback is still told the last
-//! report.
+//! The protocol of memory stands in [`raw`].
 
-// What stands in the hidden methods of public traits has to be public, but cannot be named: nobody prints it.
+// What stands in the hidden methods of public traits has to be public, but cannot be named: nothing prints it.
 #![allow(missing_debug_implementations)]
 
-mod begin;
-mod consume;
-mod extra;
+mod callbacks;
+mod ends;
 mod flavor;
-mod handle;
-mod home;
 mod lend;
-mod node;
-mod observe;
-mod past;
-mod produce;
+mod note;
 mod progress;
 mod raw;
 mod ring;
-mod simply;
 mod state;
 mod sync;
 pub(crate) mod trampoline;
-mod transitions;
 
-pub(crate) use self::extra::{Link, Links};
+pub(crate) use self::ends::{Follower, HandOn, Producer};
 pub use self::flavor::{Accepts, Flavor, Local, Threaded};
-pub(crate) use self::handle::{Core, arrive};
-pub(crate) use self::home::Home;
-pub(crate) use self::lend::unfollow;
-pub(crate) use self::node::{Machine, Parked, Sources};
-pub(crate) use self::past::Past;
-pub(crate) use self::raw::{End, Ending, Node, Ptr, Source, Spare};
-pub use self::state::State;
-pub(crate) use self::state::{Delivery, Shared, clone_outcome};
+pub(crate) use self::lend::{arrive, hand_on, run_now};
+pub(crate) use self::note::{Delivery, Note};
+pub(crate) use self::raw::Target;
+pub(crate) use self::raw::{Accepted, Core, Crosses, End, Ending, Plain, Room, Roomy};
+pub(crate) use self::ring::{Parked, downstream, parked};
+pub(crate) use self::state::{AnyPromise, AnySource, Executor, Link, State};

@@ -1,51 +1,139 @@
-//! Rings: promises that would wait for themselves.
+//! The neighbours of a promise: what waits for it, and what it waits for. With them, rings: promises that would wait for themselves.
 
 use std::collections::HashMap;
+use std::panic::Location;
 
-use smallvec::smallvec;
+use smallvec::SmallVec;
 
-use super::extra::Link;
 use super::flavor::Flavor;
-use super::handle::Core;
-use super::raw::{Node, Source};
-use super::trampoline::Caller;
-use crate::broken::BrokenKind;
+use super::raw::Visit;
+use super::state::{AnyPromise, State};
+use super::sync::wait;
+use crate::awaited::Mark;
+use crate::list::Key;
 
-impl<T, E, P, F: Flavor> Core<T, E, P, F> {
-    /// Notes that this promise takes its outcome from the source of `link`, and rejects it with kind `Cycle` if that source waits
-    /// for it.
-    ///
-    /// The link is in place before the ring is looked for: of two threads that close a ring together, the later one finds it.
-    pub(crate) fn adopt(&self, link: Link<F>, caller: Caller) {
-        let source = link.source.clone();
-        self.follow(smallvec![link]);
-        self.break_ring(&source, caller);
-    }
+/// A pending promise, and the tasks that are parked there.
+pub(crate) struct Parked {
+    pub(crate) origin: &'static Location<'static>,
+    pub(crate) wakers: SmallVec<[Mark; 2]>,
+}
 
-    /// Rejects this promise with kind `Cycle` if `source`, which it has been noted to follow, waits for it.
-    pub(crate) fn break_ring(&self, source: &Source<F>, caller: Caller) {
-        if self.with(|shared| shared.is_followed()) && self.is_upstream_of(source.node().clone()) {
-            self.break_by(BrokenKind::Cycle, caller);
+/// What is parked at a promise, until it is settled.
+pub(crate) fn parked<F: Flavor>(promise: &AnyPromise<F>) -> Option<Parked> {
+    promise.with(|state| {
+        let wakers = || state.callbacks.wakers().map(|waker| Mark::of(waker.data())).collect();
+        state.is_pending().then(|| Parked { origin: promise.origin(), wakers: wakers() })
+    })
+}
+
+/// Promises, counted in the visit to one that refers to them.
+struct Found<F: Flavor> {
+    promises: Vec<AnyPromise<F>>,
+    /// One of them was being visited.
+    missed: bool,
+}
+
+impl<F: Flavor> Found<F> {
+    fn add(&mut self, promise: &AnyPromise<F>) {
+        match promise.try_clone() {
+            Some(promise) => self.promises.push(promise),
+            None => self.missed = true,
         }
     }
+}
 
-    /// Whether `source` waits for this promise, however indirectly.
-    ///
-    /// Looks up from the source and down from here by turns, whichever has cost less so far, and ends with the first that comes to an
-    /// end: linking a chain costs as much as the shorter part of it, in whatever order that happens.
-    fn is_upstream_of(&self, source: Node<F>) -> bool {
-        let here = self.node();
-        let mut down = Search::from(&here, &source);
-        let mut up = Search::from(&source, &here);
-        loop {
-            let found = if up.cost <= down.cost {
-                up.step(|node| node.upstream().iter().map(|source| source.node().clone()).collect())
-            } else {
-                down.step(Node::downstream)
-            };
-            if let Some(found) = found {
-                return found;
+/// Looks for neighbours, until none is missed.
+fn neighbours<F: Flavor>(
+    promise: &AnyPromise<F>,
+    look: impl Fn(&mut Visit<State<F>>, &mut Found<F>),
+) -> Vec<AnyPromise<F>> {
+    let mut round = 0;
+    loop {
+        let mut found = Found { promises: Vec::new(), missed: false };
+        let mut visit = promise.enter();
+        // Once it is settled it waits for nothing, and nothing for it, though it may not have left or served all yet.
+        if visit.state().is_pending() {
+            look(&mut visit, &mut found);
+        }
+        visit.leave();
+        if !found.missed {
+            return found.promises;
+        }
+        wait(round);
+        round = round.saturating_add(1);
+    }
+}
+
+/// The promises that wait for this one.
+pub(crate) fn downstream<F: Flavor>(promise: &AnyPromise<F>) -> Vec<AnyPromise<F>> {
+    neighbours(promise, |visit, found| {
+        let targets = visit.state().callbacks.continuations().filter_map(|continuation| continuation.target());
+        targets.for_each(|target| found.add(target));
+    })
+}
+
+/// The promises that this one waits for.
+fn upstream<F: Flavor>(promise: &AnyPromise<F>) -> Vec<AnyPromise<F>> {
+    neighbours(promise, |visit, found| {
+        if let Some((source, _)) = visit.source() {
+            found.add(source);
+        }
+        let links = visit.state().callbacks.rare().into_iter().flat_map(|rare| &rare.links);
+        links.for_each(|link| found.add(&link.source));
+    })
+}
+
+/// A source, and the key of the continuation there.
+type Claim<F> = (AnyPromise<F>, Key);
+
+/// Ends a visit, and takes the claims of a promise back, if it is still pending. Out come the sources that counted on a cancel from here:
+/// that in the place of the outcome, and others.
+pub(super) fn take_claims<F: Flavor>(mut visit: Visit<State<F>>) -> (Option<Claim<F>>, Vec<Claim<F>>) {
+    let mut round = 0;
+    loop {
+        let pending = visit.state().is_pending();
+        let claims = pending && visit.state().has_claim();
+        let first = visit.source().filter(|_| claims).map(|(source, key)| (source.try_clone(), *key));
+        let (others, all) = if pending { claims_in_links(visit.state()) } else { (Vec::new(), true) };
+        match first {
+            Some((None, _)) => {}
+            _ if !all => {}
+            first => {
+                visit.state().drop_claims();
+                visit.leave();
+                return (first.and_then(|(source, key)| Some((source?, key))), others);
             }
+        }
+        let promise = visit.step_out();
+        // Outside, as each reference that was found ends by a visit.
+        drop((first, others));
+        wait(round);
+        round = round.saturating_add(1);
+        visit = promise.into_visit();
+    }
+}
+
+/// The claims of a promise that follows several, and whether these are all.
+#[inline]
+fn claims_in_links<F: Flavor>(state: &State<F>) -> (Vec<Claim<F>>, bool) {
+    let Some(rare) = state.callbacks.rare() else { return (Vec::new(), true) };
+    let links = || rare.links.iter().filter(|link| link.claims);
+    let found: Vec<_> = links().filter_map(|link| Some((link.source.try_clone()?, link.key))).collect();
+    let all = found.len() == links().count();
+    (found, all)
+}
+
+/// Whether `source` waits for `promise`, however indirectly.
+///
+/// Looks up from the source and down from the promise by turns, whichever has cost less so far, and ends with the first that comes to an
+/// end: linking a chain costs as much as the shorter part of it, in whatever order that happens.
+pub(super) fn is_upstream_of<F: Flavor>(promise: &AnyPromise<F>, source: &AnyPromise<F>) -> bool {
+    let mut down = Search::from(promise, source);
+    let mut up = Search::from(source, promise);
+    loop {
+        let found = if up.cost <= down.cost { up.step(upstream) } else { down.step(downstream) };
+        if let Some(found) = found {
+            return found;
         }
     }
 }
@@ -53,29 +141,29 @@ impl<T, E, P, F: Flavor> Core<T, E, P, F> {
 /// A search for one promise among those that others wait for.
 struct Search<F: Flavor> {
     goal: *const (),
-    ahead: Vec<Node<F>>,
-    /// What was seen, by address. It is held, too: an address that is free can be somebody else's.
-    seen: HashMap<*const (), Node<F>>,
+    ahead: Vec<AnyPromise<F>>,
+    /// What was seen, by address. It is held, too: an address that is free can become another promise's.
+    seen: HashMap<*const (), AnyPromise<F>>,
     cost: usize,
 }
 
 impl<F: Flavor> Search<F> {
-    fn from(start: &Node<F>, goal: &Node<F>) -> Self {
+    fn from(start: &AnyPromise<F>, goal: &AnyPromise<F>) -> Self {
         Search { goal: goal.address(), ahead: vec![start.clone()], seen: HashMap::new(), cost: 0 }
     }
 
     /// Looks at one more. Tells whether the goal was found, once that is known.
-    fn step(&mut self, next: impl FnOnce(&Node<F>) -> Vec<Node<F>>) -> Option<bool> {
-        let Some(node) = self.ahead.pop() else { return Some(false) };
-        if node.address() == self.goal {
+    fn step(&mut self, next: impl FnOnce(&AnyPromise<F>) -> Vec<AnyPromise<F>>) -> Option<bool> {
+        let Some(promise) = self.ahead.pop() else { return Some(false) };
+        if promise.address() == self.goal {
             return Some(true);
         }
-        if !self.seen.contains_key(&node.address()) {
-            self.ahead.extend(next(&node));
+        if !self.seen.contains_key(&promise.address()) {
+            self.ahead.extend(next(&promise));
             if self.ahead.is_empty() {
                 return Some(false);
             }
-            self.seen.insert(node.address(), node);
+            self.seen.insert(promise.address(), promise);
         }
         self.cost = self.seen.len() + self.ahead.len();
         None

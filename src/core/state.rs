@@ -1,237 +1,191 @@
-//! The state machine: pure transitions, each of which says what its caller has to do once the lock is released.
+//! The state of a promise whose types are not known: transitions, and [`next`](State::next), which says what comes next.
 //!
-//! Nothing in this file runs, clones or drops anything of the user's: what has to be dropped is handed out.
+//! Nothing foreign runs in this file, and nothing of the user's is cloned or dropped: what has to be dropped is handed out.
 
+use std::any::Any;
 use std::mem;
 use std::panic::Location;
-use std::task::Waker;
+use std::sync::Arc;
 
-use smallvec::SmallVec;
-
-use super::extra::{Consumer, Extra};
+use super::callbacks::{Callbacks, Consumers};
 use super::flavor::Flavor;
-use super::node::{Parked, Sources};
-use super::past::{Loss, Past, Site};
-use super::raw::{self, Kind, Node, Source};
-use crate::awaited::Mark;
-use crate::broken::Broken;
+use super::note::{Note, Site};
+use super::progress::{Event, Reports, ReportsOf};
+use super::raw::{Body, Callback, CloneFn, Content, Fill, Kinds, Lent, Own, Ptr, Source};
+use super::trampoline;
+use crate::broken::{Broken, BrokenKind};
 use crate::list::Key;
 
-/// Where a promise stands: jQuery's `state()`.
-///
-/// # Examples
-///
-/// ```
-/// use deferral::{Deferred, State};
-///
-/// let (deferred, promise) = Deferred::<u32>::new();
-/// assert_eq!(promise.state(), State::Pending);
-/// deferred.resolve(1);
-/// assert_eq!(promise.state(), State::Resolved);
-/// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum State {
-    /// Not settled yet.
-    Pending,
-    /// Settled with a value.
-    Resolved,
-    /// Settled with an error, by the producer or by the library: a canceled promise is rejected.
-    Rejected,
-}
+/// A promise whose types are not known.
+pub(crate) type AnyPromise<F> = Ptr<State<F>>;
 
-/// What a consumer gets.
-pub enum Delivery<T, E> {
-    /// The outcome, or a clone of it.
-    Outcome(Result<T, E>),
-    /// An error of which is known where user code rejected with it.
-    Traced(E, Site),
-    /// An error of which nobody need hear.
-    Excused(E, Site),
-    /// There is no outcome to be had: cloning it or making its error panicked.
-    Broken(Broken),
-}
+/// A promise that crosses threads if its flavor does, whatever its types.
+pub(crate) type AnySource<F> = Source<State<F>>;
 
-impl<T, E> Delivery<T, E> {
-    #[inline]
-    pub(super) fn of(outcome: Result<T, E>, past: Past) -> Self {
-        match outcome {
-            Err(error) if past.excused => Delivery::Excused(error, past.site),
-            Err(error) if past.site.get().is_some() => Delivery::Traced(error, past.site),
-            outcome => Delivery::Outcome(outcome),
-        }
-    }
-
-    /// The outcome, with what is known of it.
-    #[inline]
-    pub(super) fn unpack(self) -> Result<(Result<T, E>, Past), Broken> {
-        match self {
-            Delivery::Outcome(outcome) => Ok((outcome, Past::UNKNOWN)),
-            Delivery::Traced(error, site) => Ok((Err(error), Past { excused: false, site })),
-            Delivery::Excused(error, site) => Ok((Err(error), Past { excused: true, site })),
-            Delivery::Broken(broken) => Err(broken),
-        }
-    }
-
-    /// The value; or what a promise of any other value is settled with instead.
-    pub(crate) fn value<U>(self) -> Result<T, Delivery<U, E>> {
-        match self {
-            Delivery::Outcome(Ok(value)) => Ok(value),
-            Delivery::Outcome(Err(error)) => Err(Delivery::Outcome(Err(error))),
-            Delivery::Traced(error, site) => Err(Delivery::Traced(error, site)),
-            Delivery::Excused(error, site) => Err(Delivery::Excused(error, site)),
-            Delivery::Broken(broken) => Err(Delivery::Broken(broken)),
-        }
-    }
-
-    /// The same for the error.
-    pub(crate) fn error<E2>(self) -> Result<E, Delivery<T, E2>> {
-        match self {
-            Delivery::Outcome(Ok(value)) => Err(Delivery::Outcome(Ok(value))),
-            Delivery::Outcome(Err(error)) | Delivery::Traced(error, _) | Delivery::Excused(error, _) => Ok(error),
-            Delivery::Broken(broken) => Err(Delivery::Broken(broken)),
-        }
-    }
-}
-
-/// A waker or a callback of a promise, or all of them if there is more than one.
-pub(crate) type Entry<T, E, P, F> = raw::Entry<T, E, Extra<T, E, P, F>, F>;
-
-/// Clones an outcome to its place, which is empty.
-pub(crate) type CloneFn<T, E> = fn(&Result<T, E>, &mut Loan<T, E>);
-
-pub(crate) fn clone_outcome<T: Clone, E: Clone>(outcome: &Result<T, E>, place: &mut Loan<T, E>) {
-    *place = Some(outcome.clone());
-}
-
-/// Where a promise stands, to itself. The order counts: nobody need hear of what comes after `Rejected`.
+/// Where a promise is, to itself. The order counts: an error need not be reported from `Seen` on.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd)]
-pub(super) enum Phase {
+enum Phase {
     Pending,
     Resolved,
-    /// Nobody has looked at the error yet.
+    /// Nothing has looked at the error yet.
     Rejected,
-    /// Rejected, and somebody has looked at the error.
+    /// Rejected, and something has looked at the error.
     Seen,
-    /// Rejected in a way of which nobody need hear, here or at the end of a chain.
+    /// Rejected in a way that need not be reported, here or at the end of a chain.
     Excused,
     /// Rejected by a cancel: excused as well.
     Canceled,
 }
 
-/// What a promise follows while it is pending, and what it was settled with once it is not.
-#[repr(usize)]
-pub(super) enum Slot<T, E, F: Flavor> {
-    /// Pending, following nothing; or settled, and the outcome is lent, or the last consumer has it.
-    Empty,
-    /// The source of a derived promise, and the entry there.
-    Follows(Source<F>, Key),
-    Present(Result<T, E>),
-    /// Rejected by the library. The error is made of it by whoever lends next. (Where it is the error itself, a cancel makes it at once.)
-    Broken(Broken),
-    /// The error could not be made of a [`Broken`]: `E::from` panicked.
-    Spoiled(Broken),
+/// What a promise follows beside others, or while its place is taken: one continuation of a source.
+pub struct Link<F: Flavor> {
+    pub(crate) source: AnyPromise<F>,
+    pub(crate) key: Key,
+    /// Only the follower ever knew the source: it is canceled with the follower in any case.
+    pub(crate) private: bool,
+    /// Whether the source counts on a cancel from here.
+    pub(crate) claims: bool,
 }
 
-/// The outcome, in the hands of whoever lends it, or brings it.
-pub(crate) type Loan<T, E> = Option<Result<T, E>>;
+/// Where callbacks and continuations run, if not on the thread that settles or registers: takes the promise there.
+pub(crate) type Executor<F> = dyn Fn(AnySource<F>) + Send + Sync;
 
-/// What the caller of a transition does once it is outside.
-///
-/// After the first ones nothing is left to do. With the others the caller is the lender, and goes on until nothing is left.
-#[must_use]
-pub(crate) enum Step<T: 'static, E: 'static, P: 'static, F: Flavor> {
-    /// Nothing, or nothing more.
-    Rest,
-    /// Wake the one task that waits.
-    Wake(Waker),
-    /// Drop what can no longer run.
-    Scrap(Entry<T, E, P, F>),
-    /// Give the outcome, which is on loan, to its one consumer.
-    Deliver(Entry<T, E, P, F>),
-    /// The same, of an error of which something more is known.
-    DeliverTraced(Entry<T, E, P, F>, Past),
-    /// Tell the one consumer that there is no outcome.
-    Spoil(Entry<T, E, P, F>, Broken),
-    /// Tell the one source that no cancel will come from here.
-    Disclaim(Source<F>, Key),
-    /// Drop the outcome, which is on loan: nobody can ask for it any more.
-    Dispose,
-    /// The same, of an error that nobody looked at, or of the end that it would have been made of.
-    Lose(Loss, Option<Broken>),
-    /// Show the outcome, which is on loan, to the one observer.
-    Show(Entry<T, E, P, F>),
-    /// Make the error of a rejection by the library.
-    Convert(Broken, fn(Broken) -> E),
-    /// Leave the one source, and cancel it if the flag says so.
-    Leave(Source<F>, Key, bool),
-    /// Whatever [`advance`](Shared::advance) says, now or when it is this thread's turn.
-    Run,
+/// What few promises have.
+pub(super) struct Rare<F: Flavor> {
+    pub(super) links: Vec<Link<F>>,
+    /// How many links there may be before those are looked for that have delivered.
+    crowd: usize,
+    reports: Option<Box<dyn Reports>>,
+    executor: Option<Arc<Executor<F>>>,
+    /// The promise is on its way to the executor.
+    posted: bool,
+    /// Why the library rejected it, if its kind and origin do not say all; or why it is spoiled.
+    broken: Option<Broken>,
 }
 
-impl<T, E, P, F: Flavor> Step<T, E, P, F> {
-    #[inline]
-    pub(crate) fn is_rest(&self) -> bool {
-        matches!(self, Step::Rest)
+/// As many links never get in each other's way.
+const FEW: usize = 8;
+
+impl<F: Flavor> Default for Rare<F> {
+    fn default() -> Self {
+        Rare { links: Vec::new(), crowd: FEW, reports: None, executor: None, posted: false, broken: None }
     }
 }
 
-/// Everything the two ends share, inside the cell.
-///
-/// A promise with one waker, callback or continuation has it in `entry`, and its one source in `slot`. Whatever is more is in an
-/// [`Extra`], which takes the place of the entry.
-// In this order, so that what a settle of something small touches lies in two cache lines, with the header, wherever the block begins.
-#[repr(C)]
-pub struct Shared<T: 'static, E: 'static, P: 'static, F: Flavor> {
+/// The state of a promise, whatever its types.
+pub struct State<F: Flavor> {
     /// The number of those that may still take the outcome: promises, and continuations.
     pub(super) rights: u32,
     /// The number of `Deferred`s.
     pub(super) producers: u32,
-    /// The thread that runs the machine, or [`HOME`]. Whoever comes meanwhile appends, and leaves the rest to it. 0 if there is none.
+    /// The thread that does what there is to do. All others append, and leave it to that one. 0 if there is none.
     pub(super) lender: u32,
-    pub(super) phase: Phase,
-    /// It is of no use to anybody once nobody wants the outcome: it then lets go of what it follows.
-    pub(super) aggregate: bool,
-    /// Whether the source in `slot` counts on a cancel from here.
-    pub(super) claims: bool,
-    /// Whether the continuation in `entry` cannot cancel: nobody holds its own promise.
-    pub(super) silent: bool,
-    pub(super) entry: Option<Entry<T, E, P, F>>,
-    pub(super) slot: Slot<T, E, F>,
-    pub(super) origin: &'static Location<'static>,
-    /// Makes the error of a rejection by the library. `Drop` can carry no bounds, so the constructor captured it.
-    pub(super) broken: fn(Broken) -> E,
-    pub(super) site: Site,
+    phase: Phase,
+    pub(super) content: Content,
+    /// Why the library rejected it, where no error has been made yet.
+    kind: BrokenKind,
+    marks: u8,
+    pub(super) callbacks: Callbacks<Self, Rare<F>>,
+    rejected_at: Site,
 }
 
-impl<T: 'static, E: 'static, P: 'static, F: Flavor> Shared<T, E, P, F> {
+/// The source in the place counts on a cancel from here.
+const CLAIMS: u8 = 1;
+/// It cancels the sources that it does not need any more, however it was settled.
+const CANCELS: u8 = 2;
+/// It leaves its sources as soon as its outcome is unwanted.
+const IDLES: u8 = 4;
+/// Something stands in its room.
+const ROOM: u8 = 8;
+
+impl<F: Flavor> Body for State<F> {
+    type Number = F::Number;
+
     #[inline]
-    pub(super) fn new(broken: fn(Broken) -> E, origin: &'static Location<'static>) -> Self {
-        Shared {
-            origin,
-            broken,
-            slot: Slot::Empty,
-            entry: None,
+    fn content(&mut self) -> &mut Content {
+        &mut self.content
+    }
+
+    #[inline]
+    fn is_void(&self) -> bool {
+        self.callbacks.is_void()
+    }
+
+    #[inline]
+    fn has_room(&self) -> bool {
+        self.is(ROOM)
+    }
+}
+
+/// What the lender does next.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Next {
+    /// Nothing: the loan ends.
+    Rest,
+    /// Tell the next report.
+    Report,
+    /// Take the promise to its executor.
+    Post,
+    /// Run the callbacks of a cancel.
+    Cancel,
+    /// Leave the sources, and cancel them if nothing else wants them and the flag says so.
+    Leave(bool),
+    /// Tell the sources that no cancel will come from here.
+    DropClaims,
+    /// Drop what can no longer run or be of use.
+    Drop,
+    DropRoom,
+    /// Make the error of an end that the library made.
+    Make,
+    /// Show the outcome to the observers.
+    Observe,
+    /// Serve the consumers.
+    Consume,
+    /// Drop the outcome: nothing can ask for it any more.
+    Dispose,
+    /// Report an end for which no error was ever made.
+    Lose,
+}
+
+/// How one consumer gets the outcome.
+pub(super) enum Take {
+    /// Not yet: it is pending, or lent.
+    Wait,
+    /// The outcome itself.
+    Last(Own),
+    /// A clone of it, to be made as its lender.
+    Copy(CloneFn, Lent),
+    /// There is none to be had.
+    Spoiled(Broken),
+}
+
+impl<F: Flavor> State<F> {
+    #[inline]
+    pub(super) fn new() -> Self {
+        State {
             rights: 1,
             producers: 1,
             lender: 0,
             phase: Phase::Pending,
-            aggregate: false,
-            claims: false,
-            silent: false,
-            site: Site::UNKNOWN,
+            content: Content::Empty,
+            kind: BrokenKind::Abandoned,
+            marks: 0,
+            callbacks: Callbacks::NONE,
+            rejected_at: Site::UNKNOWN,
         }
     }
 
+    /// A promise that is settled from the beginning, without a producer.
     #[inline]
-    pub(super) fn settled(broken: fn(Broken) -> E, origin: &'static Location<'static>, outcome: Result<T, E>) -> Self {
-        let phase = if outcome.is_ok() { Phase::Resolved } else { Phase::Rejected };
-        Shared {
-            phase,
-            site: Site::at(origin),
-            producers: 0,
-            slot: Slot::Present(outcome),
-            ..Self::new(broken, origin)
-        }
+    pub(super) fn settled(resolved: bool, origin: &'static Location<'static>) -> Self {
+        let mut state = State { producers: 0, ..Self::new() };
+        let _fill = state.settle(resolved, Note { excused: false, rejected_at: Site::at(origin) });
+        state
+    }
+
+    #[inline]
+    fn is(&self, mark: u8) -> bool {
+        self.marks & mark != 0
     }
 
     #[inline]
@@ -239,233 +193,510 @@ impl<T: 'static, E: 'static, P: 'static, F: Flavor> Shared<T, E, P, F> {
         self.phase == Phase::Pending
     }
 
+    #[inline]
+    pub(super) fn is_resolved(&self) -> bool {
+        self.phase == Phase::Resolved
+    }
+
     pub(super) fn is_canceled(&self) -> bool {
         self.phase == Phase::Canceled
     }
 
-    pub(super) fn state(&self) -> State {
-        match self.phase {
-            Phase::Pending => State::Pending,
-            Phase::Resolved => State::Resolved,
-            Phase::Rejected | Phase::Seen | Phase::Excused | Phase::Canceled => State::Rejected,
+    #[inline]
+    pub(super) fn is_lent(&self) -> bool {
+        self.lender != 0
+    }
+
+    // Settling.
+
+    /// Settles a pending promise that follows nothing in its place: the caller fills it before the visit ends.
+    #[inline]
+    pub(super) fn settle(&mut self, resolved: bool, note: Note) -> Fill {
+        self.phase = match resolved {
+            true => Phase::Resolved,
+            false if note.excused => Phase::Excused,
+            false => Phase::Rejected,
+        };
+        self.rejected_at = note.rejected_at;
+        self.content.fill()
+    }
+
+    /// Settles a pending promise with an end that the library made. Its error is made when it is needed, of `broken` if that is given.
+    pub(super) fn reject_with(&mut self, kind: BrokenKind, broken: Option<Broken>) {
+        self.phase = match kind {
+            BrokenKind::Canceled => Phase::Canceled,
+            BrokenKind::LoopClosed => Phase::Excused,
+            BrokenKind::Panicked => Phase::Rejected,
+            // It may come to nothing while it is unwanted.
+            _ if !self.is_wanted() => Phase::Excused,
+            _ => Phase::Rejected,
+        };
+        self.kind = kind;
+        if broken.is_some() {
+            self.callbacks.make_rare().broken = broken;
         }
     }
 
-    // What is registered: one entry, or many.
-
-    pub(super) fn many(&self) -> Option<&Extra<T, E, P, F>> {
-        self.entry.as_ref().and_then(Entry::<T, E, P, F>::many)
+    /// What the error of an end of the library's own is made of.
+    pub(super) fn take_broken(&mut self, origin: &'static Location<'static>) -> Broken {
+        let broken = self.callbacks.rare_mut().and_then(|rare| rare.broken.take());
+        broken.unwrap_or_else(|| Broken::new(self.kind, origin))
     }
 
-    pub(super) fn many_mut(&mut self) -> Option<&mut Extra<T, E, P, F>> {
-        self.entry.as_mut().and_then(Entry::<T, E, P, F>::many_mut)
+    /// Making the error has panicked.
+    pub(super) fn spoil(&mut self, broken: Broken) {
+        self.content = Content::Spoiled;
+        self.callbacks.make_rare().broken = Some(broken);
     }
 
-    /// Makes room for more than one.
-    pub(super) fn extra(&mut self) -> &mut Extra<T, E, P, F> {
-        if self.many().is_none() {
-            let mut extra = raw::boxed(Extra::new);
-            // A key of the one entry stays good in the list. If that entry has gone, its key is stale, and must name nobody else.
-            if !matches!(self.kind(), Some(Kind::Waker | Kind::Continuation)) {
-                extra.consumers.skip_first();
+    /// Why there is no outcome to be had.
+    pub(super) fn spoiled(&self) -> Option<Broken> {
+        let rare = self.callbacks.rare().filter(|_| self.content == Content::Spoiled)?;
+        rare.broken.clone()
+    }
+
+    // What comes next.
+
+    /// The one order of all that is done for a promise with callbacks of these `kinds`. Of a promise with an executor most is done there
+    /// alone (`at_home`).
+    #[inline(always)]
+    pub(super) fn next(&self, kinds: Kinds, at_home: bool) -> Next {
+        if kinds.has(Kinds::RARE | Kinds::CANCELER) || self.marks != 0 {
+            return self.next_of_any(kinds, at_home);
+        }
+        match self.content {
+            Content::Outcome if kinds.has(Kinds::OBSERVER) => Next::Observe,
+            Content::Outcome if kinds != Kinds::NONE => Next::Consume,
+            Content::Outcome if self.is_deserted() => Next::Dispose,
+            Content::Outcome => Next::Rest,
+            Content::Empty if self.is_pending() => Next::Rest,
+            Content::Nothing if kinds == Kinds::NONE => Next::Rest,
+            _ => self.next_of_any(kinds, at_home),
+        }
+    }
+
+    #[inline(never)]
+    fn next_of_any(&self, kinds: Kinds, at_home: bool) -> Next {
+        let rare = if kinds.has(Kinds::RARE) { self.callbacks.rare() } else { None };
+        let bound = !at_home && rare.is_some_and(|rare| rare.executor.is_some() && self.is_bound(kinds, rare));
+        match rare {
+            Some(rare) if bound && !rare.posted => return Next::Post,
+            Some(rare) if !bound && rare.has_events() => return Next::Report,
+            _ => {}
+        }
+        if self.is_pending() {
+            return self.next_of_pending(kinds);
+        }
+        if self.is_canceled() && kinds.has(Kinds::CANCELER) {
+            return Next::Cancel;
+        }
+        if self.is(ROOM) {
+            return Next::DropRoom;
+        }
+        if self.follows() {
+            return Next::Leave(self.cancels_sources());
+        }
+        if bound {
+            return Next::Rest;
+        }
+        if kinds.has(Kinds::CANCELER) || rare.is_some_and(Rare::has_listeners) {
+            return Next::Drop;
+        }
+        match self.content {
+            Content::Empty if self.rights > 0 || kinds.has(Kinds::OBSERVER) => Next::Make,
+            Content::Outcome if kinds.has(Kinds::OBSERVER) => Next::Observe,
+            _ if kinds.has(Kinds::OBSERVER) => Next::Drop,
+            _ if kinds.has(Kinds::WAKER | Kinds::CONTINUATION) => Next::Consume,
+            Content::Outcome if self.is_deserted() => Next::Dispose,
+            Content::Empty | Content::Spoiled if self.is_deserted() && self.is_unseen() => Next::Lose,
+            _ if self.is_deserted() && rare.is_some_and(|rare| rare.reports.is_some()) => Next::Drop,
+            _ => Next::Rest,
+        }
+    }
+
+    fn next_of_pending(&self, kinds: Kinds) -> Next {
+        if self.is(IDLES) && self.follows() && !self.is_wanted() {
+            return Next::Leave(false);
+        }
+        if self.can_be_canceled() {
+            return Next::Rest;
+        }
+        if kinds.has(Kinds::CANCELER) {
+            return Next::Drop;
+        }
+        if self.has_claims() { Next::DropClaims } else { Next::Rest }
+    }
+
+    /// Whether nothing is registered and nothing comes next, or a lender is at it: most ends of visits find no more.
+    #[inline(always)]
+    pub(super) fn is_quiet(&self) -> bool {
+        let quiet = match self.content {
+            Content::Outcome => !self.is_deserted(),
+            Content::Empty => self.is_pending(),
+            content => content == Content::Nothing,
+        };
+        self.is_lent() || (quiet && self.marks == 0 && self.callbacks.is_void())
+    }
+
+    /// What comes next, if no lender is at it.
+    #[inline(always)]
+    pub(super) fn next_at_rest(&self, at_home: bool) -> Next {
+        if self.is_lent() { Next::Rest } else { self.next(self.callbacks.kinds(), at_home) }
+    }
+
+    /// Whether there is something to do that runs at the executor alone.
+    fn is_bound(&self, kinds: Kinds, rare: &Rare<F>) -> bool {
+        (!self.is_pending() && kinds.has(Kinds::OBSERVER | Kinds::CONTINUATION)) || rare.has_events()
+    }
+
+    /// Whether the outcome waits for its callbacks to run at the executor.
+    #[inline]
+    pub(super) fn awaits_executor(&self) -> bool {
+        let rare = self.callbacks.rare().filter(|rare| rare.executor.is_some());
+        rare.is_some_and(|rare| self.is_bound(self.callbacks.kinds(), rare))
+    }
+
+    /// Becomes the lender. A promise with something to do at its executor is lent there alone.
+    #[inline(always)]
+    pub(super) fn start_lending(&mut self, at_home: bool) {
+        let away = !at_home && self.callbacks.kinds().has(Kinds::RARE) && self.awaits_executor();
+        self.lender = if away { 0 } else { trampoline::this_thread() };
+    }
+
+    /// What comes next for the lender, after foreign code has run: nothing, if another thread lends by now, which may be of a promise with an
+    /// executor.
+    #[inline(always)]
+    pub(super) fn resume(&mut self, at_home: bool) -> Next {
+        let elsewhere = self.is_lent() && self.lender != trampoline::this_thread();
+        if elsewhere { Next::Rest } else { self.next(self.callbacks.kinds(), at_home) }
+    }
+
+    /// Is the lender no more, if it was.
+    #[inline(always)]
+    pub(super) fn end_lending(&mut self) {
+        if self.lender == trampoline::this_thread() {
+            self.lender = 0;
+        }
+    }
+
+    /// What there is to do waits for its turn on this thread, which counts as the lender until then; but an executor need not wait for it.
+    pub(super) fn postpone(&mut self) {
+        self.lender = if self.has_executor() { 0 } else { trampoline::this_thread() };
+    }
+
+    pub(super) fn has_executor(&self) -> bool {
+        self.callbacks.rare().is_some_and(|rare| rare.executor.is_some())
+    }
+
+    /// Gives a new promise an executor. It has no producer then.
+    pub(super) fn set_executor(&mut self, executor: Arc<Executor<F>>) {
+        self.callbacks.make_rare().executor = Some(executor);
+        self.producers = 0;
+    }
+
+    /// The way to the executor, which the caller takes.
+    pub(super) fn post(&mut self) -> Option<Arc<Executor<F>>> {
+        self.set_posted(true);
+        self.callbacks.rare()?.executor.clone()
+    }
+
+    /// Whether the promise is on its way to its executor.
+    pub(super) fn set_posted(&mut self, posted: bool) {
+        if let Some(rare) = self.callbacks.rare_mut() {
+            rare.posted = posted;
+        }
+    }
+
+    // Observing.
+
+    /// The observers are about to be shown the outcome: one of `done` does not see an error.
+    #[inline]
+    pub(super) fn see_by_observers(&mut self) {
+        if self.is_unseen() && self.callbacks.observers().any(|observer| observer.kinds().has(Kinds::SEES_ERRORS)) {
+            self.see();
+        }
+    }
+
+    pub(super) fn observers(&self) -> usize {
+        self.callbacks.observers().count()
+    }
+
+    /// What can no longer run or be of use: cancelers, observers, listeners, the last report.
+    pub(super) fn take_useless(&mut self) -> (Vec<Callback<Self>>, Option<Callback<Self>>, Option<Box<dyn Any>>) {
+        let mut callbacks = self.callbacks.take_cancelers();
+        if self.is_pending() {
+            return (callbacks, None, None);
+        }
+        let mut one = None;
+        if matches!(self.content, Content::Nothing | Content::Spoiled) {
+            one = self.callbacks.take_one(Kinds::OBSERVER);
+            callbacks.append(&mut self.callbacks.take_observers());
+        }
+        let deserted = self.is_deserted();
+        let reports = self.callbacks.rare_mut().and_then(|rare| match deserted {
+            true => rare.reports.take().map(|reports| Box::new(reports) as Box<dyn Any>),
+            false => rare.reports.as_mut()?.take_listeners().map(|listeners| listeners.into_any()),
+        });
+        (callbacks, one, reports)
+    }
+
+    // Consuming.
+
+    /// The consumers, with their rights, of a promise that may have several. While the outcome is cloned for them, the caller lends.
+    pub(super) fn take_consumers(&mut self) -> Option<Consumers<Self>> {
+        let consumers = self.callbacks.take_consumers()?;
+        if consumers.count > 0 {
+            self.rights -= consumers.count;
+            self.see();
+        }
+        Some(consumers)
+    }
+
+    /// The one consumer, with its right.
+    #[inline(always)]
+    pub(super) fn take_consumer(&mut self) -> Option<Callback<Self>> {
+        let consumer = self.callbacks.take_one(Kinds::WAKER | Kinds::CONTINUATION)?;
+        self.lender = 0;
+        if consumer.kinds().has(Kinds::CONTINUATION) {
+            self.rights -= 1;
+            self.see();
+        }
+        Some(consumer)
+    }
+
+    /// What is known of the error.
+    #[inline]
+    pub(super) fn note(&self) -> Note {
+        Note { excused: self.phase >= Phase::Excused, rejected_at: self.rejected_at }
+    }
+
+    /// Whether the outcome can be taken, or looked at, now.
+    #[inline]
+    fn is_at_rest(&self) -> bool {
+        !self.is_pending() && !self.is_lent() && !self.awaits_executor()
+    }
+
+    /// Uses up one right, and says how. A copy is made as the lender, and its right is used up with the loan.
+    #[inline]
+    pub(super) fn take(&mut self) -> Take {
+        if !self.is_at_rest() {
+            return Take::Wait;
+        }
+        match (self.content, self.callbacks.clone_fn()) {
+            (Content::Outcome, Some(clone)) if self.rights > 1 => {
+                self.see();
+                self.lender = trampoline::this_thread();
+                Take::Copy(clone, self.content.lend())
             }
-            if let Some(entry) = raw::take_entry(&mut self.entry) {
-                let silent = mem::take(&mut self.silent);
-                extra.add(entry, !silent);
-                extra.silent = u32::from(silent);
+            (Content::Outcome, _) => {
+                self.see();
+                self.rights -= 1;
+                Take::Last(self.content.take())
             }
-            self.entry = Some(Entry::<T, E, P, F>::of_many(extra));
+            _ => match self.spoiled() {
+                Some(broken) => {
+                    self.see();
+                    self.rights -= 1;
+                    Take::Spoiled(broken)
+                }
+                None => Take::Wait,
+            },
         }
-        self.many_mut().expect("it has just been made")
     }
 
+    /// Takes the outcome for the only reference, if it is here and that is all there is.
     #[inline]
-    pub(super) fn add(&mut self, entry: Entry<T, E, P, F>) -> Key {
-        if self.entry.is_none() {
-            self.entry = Some(entry);
-            return Key::FIRST;
-        }
-        self.extra().add(entry, true)
+    pub(super) fn take_alone(&mut self) -> Option<Own> {
+        let alone = self.content == Content::Outcome && self.callbacks.is_void() && self.marks == 0 && !self.is_lent();
+        alone.then(|| {
+            self.see();
+            self.rights = 0;
+            self.content.take()
+        })
     }
 
-    /// The key of the next consumer.
+    /// Makes the caller the lender of an outcome that is here, without using up a right.
+    pub(super) fn peek(&mut self) -> Option<Lent> {
+        if !self.is_at_rest() || self.content != Content::Outcome {
+            return None;
+        }
+        self.see();
+        self.lender = trampoline::this_thread();
+        Some(self.content.lend())
+    }
+
+    /// Ends a promise that did not take the outcome. With `cancel` an error that is here is none that was missed, and the last one cancels
+    /// what is pending.
+    pub(super) fn drop_right(&mut self, cancel: bool) -> bool {
+        self.rights -= 1;
+        if cancel {
+            self.see();
+        }
+        let cancels = cancel && self.rights == 0 && self.is_pending();
+        if cancels {
+            self.reject_with(BrokenKind::Canceled, None);
+        }
+        cancels
+    }
+
+    // What is known of the error.
+
+    /// Something looks at the outcome, whatever it is.
     #[inline]
-    pub(super) fn next_key(&mut self) -> Key {
-        if self.entry.is_none() { Key::FIRST } else { self.extra().consumers.next_key() }
+    pub(super) fn see(&mut self) {
+        if self.is_unseen() {
+            self.phase = Phase::Seen;
+        }
     }
 
-    /// The kind of what is registered.
+    /// Whether it is rejected, and nothing looked at the error, though something should.
     #[inline]
-    pub(super) fn kind(&self) -> Option<Kind> {
-        self.entry.as_ref().map(Entry::<T, E, P, F>::kind)
+    pub(super) fn is_unseen(&self) -> bool {
+        self.phase == Phase::Rejected
     }
 
-    /// Whether the one entry is a consumer that `key` names.
-    ///
-    /// A key of the one entry stays good when others join it: it is the first in its list.
-    pub(super) fn is_first(&self, key: Key) -> bool {
-        key == Key::FIRST && matches!(self.kind(), Some(Kind::Waker | Kind::Continuation))
-    }
-
-    pub(super) fn waker_mut(&mut self, key: Key) -> Option<&mut Waker> {
-        if self.is_first(key) {
-            return self.entry.as_mut()?.waker_mut();
-        }
-        self.many_mut()?.consumers.get_mut(key)?.entry.waker_mut()
-    }
-
-    /// Takes a consumer out, and tells whether it can cancel.
-    pub(super) fn remove(&mut self, key: Key) -> Option<Consumer<T, E, P, F>> {
-        if self.is_first(key) {
-            let claims = !mem::take(&mut self.silent);
-            return raw::take_entry(&mut self.entry).map(|entry| Consumer { entry, claims });
-        }
-        self.many_mut()?.consumers.remove(key)
-    }
-
-    /// The sources that need no longer count on a cancel from here: nobody is left who could.
-    pub(super) fn disclaim_sources(&mut self) -> SmallVec<[(Source<F>, Key); 1]> {
-        let mut silenced = SmallVec::new();
-        if !self.claims_any() {
-            return silenced;
-        }
-        if let (true, Slot::Follows(source, key)) = (mem::take(&mut self.claims), &self.slot) {
-            silenced.push((source.clone(), *key));
-        }
-        for link in self.extra().links.iter_mut().filter(|link| link.claims) {
-            link.claims = false;
-            silenced.push((link.source.clone(), link.key));
-        }
-        silenced
-    }
-
-    pub(super) fn extra_clone(&self) -> Option<CloneFn<T, E>> {
-        self.many().and_then(|extra| extra.clone)
+    /// The line that rejected it, if that is known.
+    pub(super) fn rejected_at(&self) -> Option<&'static Location<'static>> {
+        self.rejected_at.get()
     }
 
     // What is the case.
 
-    pub(super) fn observers(&self) -> usize {
-        self.many().map_or(usize::from(self.kind() == Some(Kind::Observer)), |extra| extra.observers.len())
+    pub(super) fn state(&self) -> crate::state::State {
+        use crate::state::State as Public;
+        match self.phase {
+            Phase::Pending => Public::Pending,
+            Phase::Resolved => Public::Resolved,
+            Phase::Rejected | Phase::Seen | Phase::Excused | Phase::Canceled => Public::Rejected,
+        }
     }
 
-    /// Whether somebody still holds a promise, or registered a callback.
+    /// Whether a promise is still held, or a callback registered.
     pub(super) fn is_wanted(&self) -> bool {
         self.rights > 0
-            || self.kind() == Some(Kind::Observer)
-            || self.many().is_some_and(|extra| !extra.observers.is_empty() || extra.has_hearers())
+            || self.callbacks.kinds().has(Kinds::OBSERVER)
+            || self.callbacks.rare().is_some_and(Rare::has_hearers)
     }
 
-    /// Whether a lender would find something to do.
-    #[inline]
-    pub(super) fn has_work(&self) -> bool {
-        if let Some(extra) = self.many() {
-            return self.has_extra_work(extra);
-        }
-        if self.is_pending() {
-            return !self.can_be_canceled()
-                && (self.kind() == Some(Kind::Canceler) || self.claims || self.is_idle_aggregate());
-        }
-        self.entry.is_some() || self.has_settled_work()
-    }
-
-    pub(super) fn has_extra_work(&self, extra: &Extra<T, E, P, F>) -> bool {
-        if extra.has_events() {
-            return true;
-        }
-        if self.is_pending() {
-            return !self.can_be_canceled()
-                && (!extra.cancelers.is_empty() || self.claims_any() || self.is_idle_aggregate());
-        }
-        !extra.observers.is_empty()
-            || !extra.consumers.is_empty()
-            || !extra.cancelers.is_empty()
-            || !extra.links.is_empty()
-            || extra.has_listeners()
-            || (self.is_deserted() && extra.reports.is_some())
-            || self.has_settled_work()
-    }
-
-    #[inline]
-    pub(super) fn has_settled_work(&self) -> bool {
-        match self.slot {
-            Slot::Empty => false,
-            Slot::Follows(..) => true,
-            Slot::Present(_) => self.is_deserted(),
-            Slot::Broken(_) => self.rights > 0 || (self.is_deserted() && self.is_unseen()),
-            Slot::Spoiled(_) => self.is_deserted() && self.is_unseen(),
-        }
-    }
-
-    /// Whether anybody is left who could cancel, here or at the end of a chain.
-    #[inline]
-    pub(super) fn can_be_canceled(&self) -> bool {
-        let silent = self.many().map_or(u32::from(self.silent), |extra| extra.silent);
-        self.rights > silent
-    }
-
-    /// Whether a source still counts on a cancel from here. On an aggregate it always may: that cancels what it does not need.
-    pub(super) fn claims_any(&self) -> bool {
-        let links = self.many().map_or(&[][..], |extra| &extra.links);
-        self.claims || (!self.aggregate && links.iter().any(|link| link.claims))
-    }
-
-    pub(super) fn follows_any(&self) -> bool {
-        matches!(self.slot, Slot::Follows(..)) || self.many().is_some_and(|extra| !extra.links.is_empty())
-    }
-
-    /// An aggregate whose outcome nobody wants, with inputs to let go of.
-    pub(super) fn is_idle_aggregate(&self) -> bool {
-        self.aggregate && self.follows_any() && !self.is_wanted()
-    }
-
-    /// No handle of either end is left that could show the outcome to anybody.
+    /// No handle of either end is left that could show the outcome.
     #[inline]
     pub(super) fn is_deserted(&self) -> bool {
         self.rights == 0 && self.producers == 0
     }
 
-    /// Whether anything but a task waits for this promise: only then can it be part of a ring.
+    /// Whether a cancel can still come, here or at the end of a chain.
+    fn can_be_canceled(&self) -> bool {
+        self.rights > self.callbacks.silent()
+    }
+
+    // Following.
+
+    /// Has the source in the place count on a cancel from here.
+    #[inline]
+    pub(super) fn set_claim(&mut self, claims: bool) {
+        self.marks = if claims { self.marks | CLAIMS } else { self.marks & !CLAIMS };
+    }
+
+    /// Makes it an aggregate: it cancels the sources that it does not need, and leaves them when it is unwanted.
+    pub(super) fn set_aggregate(&mut self) {
+        self.marks |= CANCELS | IDLES;
+    }
+
+    /// Makes it cancel the sources that it does not need.
+    pub(super) fn set_canceling(&mut self) {
+        self.marks |= CANCELS;
+    }
+
+    #[inline]
+    pub(super) fn set_room(&mut self, room: bool) {
+        self.marks = if room { self.marks | ROOM } else { self.marks & !ROOM };
+    }
+
+    fn follows(&self) -> bool {
+        self.content == Content::Follows || self.callbacks.rare().is_some_and(|rare| !rare.links.is_empty())
+    }
+
+    pub(super) fn has_claim(&self) -> bool {
+        self.is(CLAIMS)
+    }
+
+    /// Whether its sources are canceled with it, if nothing else wants them.
+    pub(super) fn cancels_sources(&self) -> bool {
+        self.is_canceled() || self.is(CANCELS)
+    }
+
+    /// No source counts on a cancel from here any more.
+    pub(super) fn drop_claims(&mut self) {
+        self.set_claim(false);
+        let links = self.callbacks.rare_mut().map(|rare| &mut rare.links);
+        links.into_iter().flatten().for_each(|link| link.claims = false);
+    }
+
+    /// Whether what it follows may stand in the place of the outcome.
+    pub(super) fn is_plain(&self) -> bool {
+        self.callbacks.rare().is_none() && !self.is(CANCELS)
+    }
+
+    /// Whether a source counts on a cancel from here. On an aggregate it always may: that cancels what it does not need.
+    fn has_claims(&self) -> bool {
+        let links = self.callbacks.rare().filter(|_| !self.is(CANCELS));
+        self.is(CLAIMS) || links.is_some_and(|rare| rare.links.iter().any(|link| link.claims))
+    }
+
+    /// Whether a promise waits for this one: only then can it be part of a ring.
     pub(super) fn is_followed(&self) -> bool {
-        match self.many() {
-            Some(extra) => !extra.consumers.is_empty(),
-            None => self.kind() == Some(Kind::Continuation),
-        }
+        self.callbacks.kinds().has(Kinds::CONTINUATION)
+    }
+}
+
+impl<F: Flavor> State<F> {
+    // Progress.
+
+    /// The reports of type `P`, which is that of this promise.
+    pub(super) fn reports<P: 'static>(&mut self) -> &mut ReportsOf<P> {
+        let reports = self.callbacks.make_rare().reports.get_or_insert_with(|| Box::new(ReportsOf::<P>::new()));
+        reports.as_any_mut().downcast_mut().expect("a promise has one type of progress")
     }
 
-    /// The promises that wait for this one: none, once it is settled, though it may not have served all yet.
-    pub(super) fn followers(&self) -> Vec<Node<F>> {
-        if !self.is_pending() {
-            return Vec::new();
-        }
-        match self.many() {
-            Some(extra) => extra.consumers.iter().filter_map(|consumer| consumer.entry.target()).collect(),
-            None => self.entry.iter().filter_map(Entry::<T, E, P, F>::target).collect(),
-        }
+    /// Notes an event of progress. Gives back the report that it replaces, for the caller to drop.
+    pub(super) fn add_event<P: 'static>(&mut self, event: Event<P>) -> Option<P> {
+        let idle = self.is_pending() && !self.is_lent();
+        self.reports::<P>().add(event, idle)
     }
 
-    /// The tasks that are parked here.
-    pub(super) fn parked(&self) -> Option<Parked> {
-        if !self.is_pending() {
-            return None;
+    pub(super) fn reports_mut(&mut self) -> Option<&mut Box<dyn Reports>> {
+        self.callbacks.rare_mut().and_then(|rare| rare.reports.as_mut())
+    }
+}
+
+impl<F: Flavor> Rare<F> {
+    /// Notes what the promise follows. Of a promise that goes on to follow others, the links to those that have delivered come out, once they
+    /// could be as many as the others.
+    pub(super) fn add_links(&mut self, links: Vec<Link<F>>) -> Vec<Link<F>> {
+        let mut delivered = Vec::new();
+        if self.links.is_empty() {
+            self.links = links;
+            return delivered;
         }
-        let mark = |entry: &Entry<T, E, P, F>| entry.waker().map(|waker| Mark::of(waker.data()));
-        let wakers = match self.many() {
-            Some(extra) => extra.consumers.iter().filter_map(|consumer| mark(&consumer.entry)).collect(),
-            None => self.entry.iter().filter_map(mark).collect(),
-        };
-        Some(Parked { origin: self.origin, wakers })
+        if self.links.len() >= self.crowd {
+            let (settled, pending) =
+                mem::take(&mut self.links).into_iter().partition(|link| link.source.seems_settled());
+            (delivered, self.links) = (settled, pending);
+            self.crowd = FEW.max(2 * self.links.len());
+        }
+        self.links.extend(links);
+        delivered
     }
 
-    /// What it waits for: nothing, once it is settled, though it may not have left all sources yet.
-    pub(super) fn sources(&self) -> Sources<F> {
-        let mut sources = Sources::<F>::new();
-        if self.is_pending() {
-            if let Slot::Follows(source, _) = &self.slot {
-                sources.push(source.clone());
-            }
-            sources.extend(self.many().iter().flat_map(|extra| &extra.links).map(|link| link.source.clone()));
-        }
-        sources
+    fn has_events(&self) -> bool {
+        self.reports.as_ref().is_some_and(|reports| reports.has_events())
+    }
+
+    fn has_listeners(&self) -> bool {
+        self.reports.as_ref().is_some_and(|reports| reports.has_listeners())
+    }
+
+    fn has_hearers(&self) -> bool {
+        self.reports.as_ref().is_some_and(|reports| reports.has_hearers())
     }
 }

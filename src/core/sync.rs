@@ -33,12 +33,6 @@ impl AtomicU32 {
         self.latest.store(value, Ordering::Relaxed);
     }
 
-    pub(crate) fn fetch_add(&self, value: u32, ordering: Ordering) -> u32 {
-        let old = self.checked.fetch_add(value, ordering);
-        self.latest.store(old.wrapping_add(value), Ordering::Relaxed);
-        old
-    }
-
     /// Writes nothing where the value is there already; but the checker sees that it was looked for.
     pub(crate) fn swap(&self, value: u32, ordering: Ordering) -> u32 {
         loop {
@@ -57,46 +51,34 @@ impl AtomicU32 {
     }
 }
 
-/// The standard library's cell, with the interface of the model checker's: that one is told which access begins when.
+/// Tells the model checker of an access to something that one thread at a time may use. It stands for its allocation, too: one that is
+/// never freed fails the model. Elsewhere it is nothing.
 #[cfg(not(loom))]
-pub(crate) struct UnsafeCell<X>(std::cell::UnsafeCell<X>);
+pub(crate) struct Tracked;
 
 #[cfg(not(loom))]
-impl<X> UnsafeCell<X> {
+impl Tracked {
     #[inline(always)]
-    pub(crate) fn new(value: X) -> Self {
-        UnsafeCell(std::cell::UnsafeCell::new(value))
+    pub(crate) fn new() -> Self {
+        Tracked
     }
 
     #[inline(always)]
-    pub(crate) fn with<R>(&self, f: impl FnOnce(*const X) -> R) -> R {
-        f(self.0.get())
-    }
-
-    #[inline(always)]
-    pub(crate) fn with_mut<R>(&self, f: impl FnOnce(*mut X) -> R) -> R {
-        f(self.0.get())
-    }
+    pub(crate) fn touch(&self) {}
 }
 
-/// The model checker's cell. It stands for its allocation, too: one that is never freed fails the model.
 #[cfg(loom)]
-pub(crate) struct UnsafeCell<X>(loom::alloc::Track<loom::cell::UnsafeCell<X>>);
+pub(crate) struct Tracked(loom::alloc::Track<loom::cell::UnsafeCell<()>>);
 
 #[cfg(loom)]
-impl<X> UnsafeCell<X> {
-    pub(crate) fn new(value: X) -> Self {
-        UnsafeCell(loom::alloc::Track::new(loom::cell::UnsafeCell::new(value)))
+impl Tracked {
+    pub(crate) fn new() -> Self {
+        Tracked(loom::alloc::Track::new(loom::cell::UnsafeCell::new(())))
     }
 
     #[track_caller]
-    pub(crate) fn with<R>(&self, f: impl FnOnce(*const X) -> R) -> R {
-        self.0.get_ref().with(f)
-    }
-
-    #[track_caller]
-    pub(crate) fn with_mut<R>(&self, f: impl FnOnce(*mut X) -> R) -> R {
-        self.0.get_ref().with_mut(f)
+    pub(crate) fn touch(&self) {
+        self.0.get_ref().with_mut(|_| ());
     }
 }
 

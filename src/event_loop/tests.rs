@@ -22,8 +22,8 @@ use std::time::{Duration, Instant};
 
 use super::{Clock, Local, LocalFuture, Remote, any_call};
 use crate::awaited;
-use crate::diagnostics::{guard, message};
 use crate::list::Key;
+use crate::panics::{guard, message};
 
 /// A loop that closes when it is dropped, as the public type does.
 struct Loop(Rc<Local>);

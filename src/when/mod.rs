@@ -30,12 +30,12 @@ mod map;
 
 use std::panic::Location;
 
-use self::gather::{Arrival, Gather, Indexed};
-use crate::Progress;
+use self::gather::{Arrival, Gather};
 use crate::broken::Broken;
 use crate::chain::IntoPromise;
-use crate::core::{Accepts, Delivery, Flavor};
-use crate::diagnostics;
+use crate::core::{Accepted, Accepts, Delivery, Flavor};
+use crate::panics;
+use crate::progress::Progress;
 use crate::promise::Promise;
 
 pub use self::map::map;
@@ -104,7 +104,7 @@ impl<A> Sealed for Vec<A> {}
 impl<A, F> When<F> for Vec<A>
 where
     A: IntoPromise<F>,
-    F: Flavor + Accepts<Indexed<Vec<Option<A::Value>>, Vec<A::Value>, A::Error, F>>,
+    F: Flavor + Accepts<A::Value> + Accepts<A::Error>,
 {
     type Value = Vec<A::Value>;
     type Error = A::Error;
@@ -118,7 +118,7 @@ where
         let slots = std::iter::repeat_with(|| None).take(total).collect();
         let mut gather = Gather::new(slots, total, resolve_all, broken, origin);
         for (index, promise) in self.into_iter().enumerate() {
-            gather.add(promise, index, value_or_error, |slots, index, value| slots[index] = Some(value));
+            gather.add(promise, index, value_or_error, |slots, index, value| slots[index] = Some(Accepted(value)));
         }
         gather.finish()
     }
@@ -136,20 +136,20 @@ fn value_or_error<T, V, E>(delivery: Delivery<T, E>) -> Arrival<T, V, E> {
 const FULL: &str = "a finished aggregate is full";
 
 /// The values of an aggregate whose slots are all filled.
-fn all_present<T>(slots: Vec<Option<T>>) -> Vec<T> {
+fn all_present<X, T>(slots: Vec<Option<X>>, value: impl Fn(X) -> T) -> Vec<T> {
     // A `collect` could not know their number, and would grow.
     let mut values = Vec::with_capacity(slots.len());
-    values.extend(slots.into_iter().flatten());
+    values.extend(slots.into_iter().flatten().map(value));
     values
 }
 
 /// The same, as the outcome of an aggregate.
-fn resolve_all<T, E>(slots: Vec<Option<T>>) -> Result<Vec<T>, E> {
-    Ok(all_present(slots))
+fn resolve_all<T, E>(slots: Vec<Option<Accepted<T>>>) -> Result<Vec<T>, E> {
+    Ok(all_present(slots, |Accepted(value)| value))
 }
 
-fn reject_all<T, E>(slots: Vec<Option<E>>) -> Result<T, Vec<E>> {
-    Err(all_present(slots))
+fn reject_all<T, E>(slots: Vec<Option<Accepted<E>>>) -> Result<T, Vec<E>> {
+    Err(all_present(slots, |Accepted(error)| error))
 }
 
 impl<A, const N: usize> Sealed for [A; N] {}
@@ -157,7 +157,7 @@ impl<A, const N: usize> Sealed for [A; N] {}
 impl<A, F, const N: usize> When<F> for [A; N]
 where
     A: IntoPromise<F>,
-    F: Flavor + Accepts<Indexed<[Option<A::Value>; N], [A::Value; N], A::Error, F>>,
+    F: Flavor + Accepts<A::Value> + Accepts<A::Error>,
 {
     type Value = [A::Value; N];
     type Error = A::Error;
@@ -168,10 +168,10 @@ where
         origin: &'static Location<'static>,
     ) -> Promise<[A::Value; N], A::Error, Progress, F> {
         let slots = std::array::from_fn(|_| None);
-        let finish = |slots: [Option<A::Value>; N]| Ok(slots.map(|slot| slot.expect(FULL)));
+        let finish = |slots: [Option<Accepted<A::Value>>; N]| Ok(slots.map(|slot| slot.expect(FULL).0));
         let mut gather = Gather::new(slots, N, finish, broken, origin);
         for (index, promise) in self.into_iter().enumerate() {
-            gather.add(promise, index, value_or_error, |slots, index, value| slots[index] = Some(value));
+            gather.add(promise, index, value_or_error, |slots, index, value| slots[index] = Some(Accepted(value)));
         }
         gather.finish()
     }
@@ -200,12 +200,8 @@ macro_rules! when_tuple {
         where
             $first: IntoPromise<F>,
             $($rest: IntoPromise<F, Error = $first::Error>,)*
-            F: Flavor + Accepts<Indexed<
-                (Option<$first::Value>, $(Option<$rest::Value>,)*),
-                ($first::Value, $($rest::Value,)*),
-                $first::Error,
-                F,
-            >>,
+            F: Flavor + Accepts<$first::Value> $(+ Accepts<$rest::Value>)*,
+            F: Accepts<$first::Error>,
         {
             type Value = ($first::Value, $($rest::Value,)*);
             type Error = $first::Error;
@@ -215,14 +211,14 @@ macro_rules! when_tuple {
                 broken: fn(Broken) -> Self::Error,
                 origin: &'static Location<'static>,
             ) -> Promise<Self::Value, Self::Error, Progress, F> {
-                let slots = (None, $(None::<$rest::Value>,)*);
+                let slots = (None, $(None::<Accepted<$rest::Value>>,)*);
                 let total = [$zero, $($index),*].len();
-                let finish = |slots: (Option<$first::Value>, $(Option<$rest::Value>,)*)| {
-                    Ok((slots.$zero.expect(FULL), $(slots.$index.expect(FULL),)*))
+                let finish = |slots: (Option<Accepted<$first::Value>>, $(Option<Accepted<$rest::Value>>,)*)| {
+                    Ok((slots.$zero.expect(FULL).0, $(slots.$index.expect(FULL).0,)*))
                 };
                 let mut gather = Gather::new(slots, total, finish, broken, origin);
-                gather.add(self.$zero, $zero, value_or_error, |slots, _, value| slots.$zero = Some(value));
-                $(gather.add(self.$index, $index, value_or_error, |slots, _, value| slots.$index = Some(value));)*
+                gather.add(self.$zero, $zero, value_or_error, |slots, _, value| slots.$zero = Some(Accepted(value)));
+                $(gather.add(self.$index, $index, value_or_error, |slots, _, value| slots.$index = Some(Accepted(value)));)*
                 gather.finish()
             }
         }
@@ -260,27 +256,24 @@ pub fn any<T, E, P, F>(promises: impl IntoIterator<Item = Promise<T, E, P, F>>) 
 where
     E: From<Broken>,
     P: 'static,
-    Promise<T, E, P, F>: IntoPromise<F, Value = T, Error = E>,
-    F: Flavor + Accepts<Indexed<Vec<Option<E>>, T, Vec<E>, F>>,
+    F: Flavor + Accepts<T> + Accepts<E> + Accepts<P>,
 {
     let promises: Vec<_> = promises.into_iter().collect();
-    let slots: Vec<Option<E>> = promises.iter().map(|_| None).collect();
+    let slots: Vec<Option<Accepted<E>>> = promises.iter().map(|_| None).collect();
     let mut gather = Gather::new(slots, promises.len(), reject_all, Vec::from, Location::caller());
-    let sort = |delivery| match delivery {
+    let sort = |delivery: Delivery<T, E>| match delivery {
         Delivery::Outcome(Ok(value)) => Arrival::Last(Delivery::Outcome(Ok(value))),
-        Delivery::Outcome(Err(error)) | Delivery::Traced(error, _) | Delivery::Excused(error, _) => {
-            Arrival::Part(error)
-        }
-        Delivery::Broken(broken) => match diagnostics::guard(|| E::from(broken.clone())) {
+        Delivery::Outcome(Err(error)) | Delivery::Noted(error, _) => Arrival::Part(error),
+        Delivery::Broken(broken) => match panics::guard(|| E::from(broken.clone())) {
             Ok(error) => Arrival::Part(error),
             Err(payload) => {
-                diagnostics::discard(payload);
+                panics::discard(payload);
                 Arrival::Last(Delivery::Broken(broken))
             }
         },
     };
     for (index, promise) in promises.into_iter().enumerate() {
-        gather.add(promise, index, sort, |slots, index, error| slots[index] = Some(error));
+        gather.add(promise, index, sort, |slots, index, error| slots[index] = Some(Accepted(error)));
     }
     gather.finish()
 }
@@ -308,8 +301,7 @@ pub fn race<T, E, P, F>(promises: impl IntoIterator<Item = Promise<T, E, P, F>>)
 where
     E: From<Broken>,
     P: 'static,
-    Promise<T, E, P, F>: IntoPromise<F, Value = T, Error = E>,
-    F: Flavor + Accepts<Indexed<(), T, E, F>>,
+    F: Flavor + Accepts<T> + Accepts<E> + Accepts<P>,
 {
     let promises: Vec<_> = promises.into_iter().collect();
     let mut gather = Gather::racing(promises.len(), E::from, Location::caller());
@@ -338,19 +330,24 @@ pub fn settled<T, E, P, F>(
 ) -> Promise<Vec<Result<T, E>>, Broken, Progress, F>
 where
     P: 'static,
-    Promise<T, E, P, F>: IntoPromise<F, Value = T, Error = E>,
-    F: Flavor + Accepts<Indexed<Vec<Option<Result<T, E>>>, Vec<Result<T, E>>, Broken, F>>,
+    F: Flavor + Accepts<T> + Accepts<E> + Accepts<P>,
 {
     let promises: Vec<_> = promises.into_iter().collect();
-    let slots: Vec<Option<Result<T, E>>> = promises.iter().map(|_| None).collect();
-    let mut gather = Gather::new(slots, promises.len(), resolve_all, Broken::from, Location::caller());
+    let slots: Vec<Option<Result<Accepted<T>, Accepted<E>>>> = promises.iter().map(|_| None).collect();
+    let finish = |slots| {
+        let outcome = |slot: Result<Accepted<T>, Accepted<E>>| slot.map(|it| it.0).map_err(|it| it.0);
+        Ok(all_present(slots, outcome))
+    };
+    let mut gather = Gather::new(slots, promises.len(), finish, Broken::from, Location::caller());
     let sort = |delivery| match delivery {
         Delivery::Outcome(result) => Arrival::Part(result),
-        Delivery::Traced(error, _) | Delivery::Excused(error, _) => Arrival::Part(Err(error)),
+        Delivery::Noted(error, _) => Arrival::Part(Err(error)),
         Delivery::Broken(broken) => Arrival::Last(Delivery::Broken(broken)),
     };
     for (index, promise) in promises.into_iter().enumerate() {
-        gather.add(promise, index, sort, |slots, index, result| slots[index] = Some(result));
+        gather.add(promise, index, sort, |slots, index, result: Result<T, E>| {
+            slots[index] = Some(result.map(Accepted).map_err(Accepted));
+        });
     }
     gather.finish()
 }

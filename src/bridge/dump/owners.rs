@@ -10,10 +10,10 @@ use std::collections::{HashMap, HashSet};
 use std::mem;
 use std::panic::Location;
 
-use super::Owner;
+use super::entry::Owner;
 use crate::awaited::{self, Mark};
 use crate::core::trampoline::{self, Caller};
-use crate::core::{Flavor, Local, Node, Parked, Threaded};
+use crate::core::{self, AnyPromise, Flavor, Local, Parked, Threaded};
 use crate::event_loop::{Status, Survey};
 
 /// What one task has noted.
@@ -89,7 +89,7 @@ impl Owners {
 
     fn follow_any(&mut self, owed: Box<dyn Any>, owner: Owner) {
         if self.claims.is_empty() {
-            return trampoline::scrap(Caller::Quiet, owed);
+            return trampoline::drop_guarded(Caller::Quiet, owed);
         }
         match owed.downcast() {
             Ok(owed) => self.follow::<Local>(*owed, owner),
@@ -102,24 +102,24 @@ impl Owners {
     }
 
     /// Looks at a promise that `owner` owes, and at all that are derived from it.
-    fn follow<F: Flavor>(&mut self, owed: Node<F>, owner: Owner) {
+    fn follow<F: Flavor>(&mut self, owed: AnyPromise<F>, owner: Owner) {
         let mut ahead = vec![owed];
-        let mut seen: HashMap<*const (), Node<F>> = HashMap::new();
+        let mut seen: HashMap<*const (), AnyPromise<F>> = HashMap::new();
         while let Some(node) = ahead.pop() {
             let address = node.address();
             if seen.contains_key(&address) {
                 continue;
             }
             if let Some(claims) = self.claims.get(&Mark::of(address)) {
-                if let Some(parked) = node.parked() {
+                if let Some(parked) = core::parked(&node) {
                     let waiting = claims.iter().filter(|claim| claim.holds(&parked, &self.wakers));
                     waiting.for_each(|claim| self.found[claim.task].push(owner));
                 }
             }
-            ahead.extend(node.downstream());
+            ahead.extend(core::downstream(&node));
             seen.insert(address, node);
         }
         // Somebody may have let go of them meanwhile, and these be the last of them.
-        trampoline::scrap(Caller::Quiet, seen);
+        trampoline::drop_guarded(Caller::Quiet, seen);
     }
 }

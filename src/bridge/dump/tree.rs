@@ -5,7 +5,7 @@ use std::fmt::{self, Formatter};
 use std::mem;
 use std::time::{Duration, Instant};
 
-use super::{Entry, Owner};
+use super::entry::{Entry, Owner};
 use crate::event_loop::Status;
 
 /// What nests deeper is drawn in a tree of its own: a line takes space in proportion to its depth.

@@ -1,44 +1,53 @@
-//! All the unsafe code: a lock and a count in one word, pointers without types, and callbacks without a box.
+//! All the unsafe code: a lock and a count in one word, pointers without types, callbacks without a box, and typed places.
 //!
 //! # The word
 //!
-//! Each allocation begins with a word that is a lock and a count of the references. A *visit* swaps the count for a mark, and whoever finds
-//! the mark waits: one read-modify-write to go in. The count is in the visitor's hands then, so that to leave, with one reference more
-//! or less, is one store. References that are made otherwise, in the middle of a visit to something else for instance, are counted in a
-//! second word, which only grows. Beside the count stands whether the promise is settled, for who wants to know no more.
+//! Each promise begins with a word that is a lock and a count of the references. A *visit* swaps the word for a mark; a thread that finds the
+//! mark waits. The visitor holds the count, so leaving, with one reference more or less, is one store. Beside the count stands whether the
+//! promise is settled, so that a thread can see it without a visit.
 //!
-//! Nothing foreign runs inside (see the rules in [`core`](super)), so a visit is a few instructions long, at most an allocation, and
-//! who finds the mark waits for that long: it spins a little, then lets other threads run, then sleeps for a moment, in case
-//! the one inside has a lower priority. Who holds the only reference need not go in at all: nobody else can. In the local flavor both
-//! words are plain cells, there is nobody to wait for, and only builds with debug assertions set the mark, to find a visit in a visit.
+//! Nothing foreign runs in a visit (see the rules in [`core`](super)), so a visit is a few instructions long, at most an allocation.
+//! A waiting thread spins a little, then lets other threads run, then sleeps for a moment, in case the visitor has a lower priority. In the
+//! local flavor the word is a plain cell, and only builds with debug assertions set the mark, to find a visit in a visit.
 //!
-//! The races of this protocol and of the transitions are modeled in `tests/loom`, in every order and with every value that a load may
-//! see. To the model checker each look at a body is an access of its own, at the moment when it begins, so two visits at once, or one
-//! that does not see what the last has done, fail the model. It sees an allocation that is freed before all visits have ended, or never,
-//! but not a reference to a body that is kept beyond its visit: the compiler does.
+//! # The protocol
 //!
-//! # Pointers
+//! 1. The *word* is used by any holder of a reference, atomically. The *table* is read by any holder, and never written.
+//! 2. The *state* is used between enter and leave only, by a `&mut` that each visit makes anew, and never across foreign code. The holder
+//!    of the only reference needs no visit.
+//! 3. The *place* of a pending promise holds what the promise follows, or nothing, and belongs to the visitor. The visit that settles the
+//!    promise writes the outcome there. While `lender` is set, that thread alone uses the place, without a visit. The thread that takes the
+//!    outcome sets the content to [`Content::Nothing`] in a visit, and moves the outcome out in that visit or after it.
+//! 4. The *room* of a pending promise belongs to the visitor, that of a settled one to its lender, which drops it once.
+//! 5. The last reference finds no outcome: [`State::next`](super::state::State::next) has it dropped before, outside of a visit.
 //!
-//! A [`Ptr`] knows what it points to, a [`Node`] only that it is a [`Machine`]: it finds the code in the table that stands beside the
-//! word. A [`Source`] is a node that may cross threads where its flavor does, and [`Work`] one whose machine has to be run.
+//! [`Content`] hands out the rights to the place as values: [`Fill`], [`Lent`] and [`Own`]. What is `unsafe` here rests on them, on the
+//! content that `State` keeps, and on the types of a [`Core`], which are those of its cell.
 //!
-//! # Entries
+//! # Aliasing
 //!
-//! An [`Entry`] is a waker or a callback without its type. What is no larger than two words is stored in it.
+//! A pointer is a `NonNull<Head>` with the provenance of the whole cell. No guard and no function keeps a `&Head`: after the store that ends
+//! a visit another thread may free it. State, place and room are `UnsafeCell`s that are reached by raw pointers; so is what a callback
+//! stores in place.
+//!
+//! The races of this protocol are modeled in `tests/loom`, in every order and with every value that a load may see. The model checker sees
+//! each access to a state and to a place, and each allocation.
 
 #![allow(unsafe_code)]
 
-mod entry;
-mod node;
-mod ptr;
+mod block;
+mod callback;
+mod ending;
+mod head;
+mod typed;
 mod word;
 
-pub(crate) use self::entry::Entry;
-pub(in crate::core) use self::entry::{
-    Kind, lend, put, put_back, put_entry, put_present, take, take_entry, take_present, take_waker,
-};
-pub(crate) use self::node::Work;
-pub(crate) use self::node::{Node, Source};
-pub(crate) use self::ptr::{End, Ending, Ptr, Spare};
-pub(in crate::core) use self::ptr::{Visit, boxed};
-pub(crate) use self::word::Number;
+pub(in crate::core) use self::block::Block;
+pub(crate) use self::callback::{Accepted, Crosses, Target};
+pub(in crate::core) use self::callback::{Callback, Kinds};
+pub(crate) use self::ending::{End, Ending};
+pub(in crate::core) use self::head::{Body, CloneFn, Content, Fill, Job, Lent, Own};
+pub(crate) use self::head::{Ptr, Settled, Source, Visit};
+pub(in crate::core) use self::typed::TypedVisit;
+pub(crate) use self::typed::{Core, Plain, Room, Roomy};
+pub(in crate::core) use self::word::Number;

@@ -1,146 +1,133 @@
-//! A lock and a count of references.
+//! A lock and a count of references, in one word.
 //!
-//! Who is inside has the count to itself, so that leaving, and one reference more or less with it, is one store. References are made from
-//! outside, too, and in the middle of a visit to something else; these are counted beside it.
+//! A visitor has the count to itself, so leaving, and one reference more or less with it, is one store.
 
 use std::cell::Cell;
 
 use crate::core::sync::{AtomicU32, Ordering, wait};
 
-/// Stands in the word while somebody is inside, where visits are marked: the count is in his hands.
+/// Stands in the word during a visit, where visits are marked: the visitor holds the count.
 const INSIDE: u32 = 1;
 
-/// Stands in the word, beside the count, once the machine has said that it is settled.
+/// Stands in the word, beside the count, once the promise is settled.
 const SETTLED: u32 = 2;
 
-/// One reference. The count stands above the marks, so that it begins anew at its end without touching them.
+/// One reference.
 const ONE: u32 = 4;
 
-/// Beyond this many references something forgets them in a loop. As in `Arc`, going on would end in a use after free.
+/// More references than this are forgotten in a loop. As in `Arc`, going on would end in a use after free.
 const MOST: u32 = ONE << 28;
 
 /// A word of one flavor.
 pub trait Number: 'static {
-    /// Whether a visit costs more than a look at the word.
-    const ATOMIC: bool;
     /// Whether a visit is marked.
     const MARKS: bool;
-
     fn new(number: u32) -> Self;
     fn load(&self) -> u32;
-    /// Marks that somebody is inside, and says what the word was.
+    /// Marks a visit, and says what the word was.
     fn enter(&self) -> u32;
     fn store(&self, number: u32);
-    fn increment(&self);
-    /// Waits until nobody is inside, goes there, and says what the word was.
-    fn lock_contended(&self) -> u32;
+    /// Waits for the end of the visit that goes on, begins one, and says what the word was.
+    fn wait_and_enter(&self) -> u32;
 }
 
-pub(super) struct Word<N: Number> {
-    /// The references that were counted inside, less those that have ended, with [`SETTLED`]; or [`INSIDE`].
-    word: N,
-    /// Those that were counted outside. It only grows, and begins anew.
-    outside: N,
-}
+pub(super) struct Word<N: Number>(N);
 
 impl<N: Number> Word<N> {
     #[inline]
     pub(super) fn new(references: u32, settled: bool) -> Self {
-        Word { word: N::new((references * ONE) | if settled { SETTLED } else { 0 }), outside: N::new(0) }
+        Word(N::new((references * ONE) | if settled { SETTLED } else { 0 }))
     }
 
-    /// Goes inside, and says what to leave with.
+    /// Goes inside.
     #[inline]
-    pub(super) fn lock(&self) -> u32 {
-        let held = self.word.enter();
-        if !N::MARKS || held & INSIDE == 0 { held } else { self.word.lock_contended() }
+    pub(super) fn enter(&self) -> Held {
+        let held = self.0.enter();
+        Held(if !N::MARKS || held & INSIDE == 0 { held } else { self.0.wait_and_enter() })
     }
 
-    /// Leaves.
+    /// Goes inside without a mark, if there is one reference, which is the caller's own.
     #[inline]
-    pub(super) fn unlock(&self, held: u32, settled: bool) {
-        self.word.store(held | if settled { SETTLED } else { 0 });
+    pub(super) fn hold_alone(&self) -> Option<Held> {
+        let word = self.0.load();
+        (N::MARKS && word & !SETTLED == ONE).then_some(Held(word))
     }
 
-    /// All references, of which `word` counts those from inside, with its marks.
+    /// Goes inside, unless another visit goes on.
+    pub(super) fn try_enter(&self) -> Option<Held> {
+        let held = self.0.enter();
+        (!N::MARKS || held & INSIDE == 0).then_some(Held(held))
+    }
+
+    /// Leaves. At least one reference has to be left.
     #[inline]
-    fn total(&self, word: u32) -> u32 {
-        word.wrapping_add(self.outside.load())
+    pub(super) fn leave(&self, held: Held) {
+        debug_assert!(!held.is_over());
+        self.0.store(held.0);
     }
 
-    /// Counts so many references more, from inside: far less than a word can count.
-    #[inline]
-    pub(super) fn add_inside(&self, held: &mut u32, references: u32) {
-        *held = held.wrapping_add(references * ONE);
-        if self.total(*held) > MOST {
-            std::process::abort();
-        }
-    }
-
-    /// Counts so many references less, from inside. `true` if they were the last: then nobody else will ever be here.
-    #[inline]
-    pub(super) fn subtract_inside(&self, held: &mut u32, references: u32) -> bool {
-        *held = held.wrapping_sub(references * ONE);
-        // One that was made outside was made of another one, before that ended in here: it is seen.
-        self.total(*held) < ONE
-    }
-
-    /// Counts one reference more, from anywhere.
-    #[inline]
-    pub(super) fn add(&self) {
-        self.outside.increment();
-        let word = self.word.load();
-        if word & INSIDE == 0 && self.total(word) > MOST {
-            std::process::abort();
-        }
-    }
-
-    /// Counts one reference less. `true` if it was the last.
-    #[inline]
-    pub(super) fn subtract(&self) -> bool {
-        self.is_one() || self.subtract_shared(1)
-    }
-
-    /// The same of several at once.
-    #[inline(never)]
-    pub(super) fn subtract_shared(&self, references: u32) -> bool {
-        let mut held = self.lock();
-        let last = self.subtract_inside(&mut held, references);
-        if !last {
-            self.unlock(held, false);
-        }
-        last
-    }
-
-    /// Whether there is one reference only.
-    #[inline]
-    pub(super) fn is_one(&self) -> bool {
-        let word = self.word.load();
-        // The other half is read after it: what has been counted there since can only make it more.
-        self.total(word) & !SETTLED == ONE
-    }
-
-    /// Whether there is one reference only, and the machine has said that it is settled.
-    #[inline]
-    pub(super) fn is_one_settled(&self) -> bool {
-        self.total(self.word.load()) == ONE | SETTLED
-    }
-
-    /// Whether the machine has said that it is settled. `None` if somebody is inside.
+    /// Whether the promise is settled. `None` during a visit.
     #[inline]
     pub(super) fn is_settled(&self) -> Option<bool> {
-        let word = self.word.load();
-        match word & (INSIDE | SETTLED) {
-            0 => Some(false),
-            SETTLED => Some(true),
-            _ => None,
+        let word = self.0.load();
+        (word & INSIDE == 0).then_some(word & SETTLED != 0)
+    }
+
+    /// Whether there are so many references, and no visit goes on.
+    #[inline]
+    pub(super) fn counts(&self, references: u32) -> bool {
+        self.0.load() & !SETTLED == references * ONE
+    }
+
+    /// Whether there is one reference, the promise is settled, and no visit goes on.
+    #[inline]
+    pub(super) fn is_alone_and_settled(&self) -> bool {
+        self.0.load() == ONE | SETTLED
+    }
+}
+
+/// The count, in the hands of a visitor.
+pub(super) struct Held(u32);
+
+impl Held {
+    /// Counts the reference of a visit, which is few among those that are counted by [`add`](Held::add).
+    #[inline]
+    pub(super) fn lend(&mut self) {
+        self.0 += ONE;
+    }
+
+    #[inline]
+    pub(super) fn add(&mut self, references: u32) {
+        self.0 += references * ONE;
+        if self.0 > MOST {
+            std::process::abort();
         }
+    }
+
+    #[inline]
+    pub(super) fn subtract(&mut self, references: u32) {
+        self.0 -= references * ONE;
+    }
+
+    /// Whether no reference is left.
+    #[inline]
+    pub(super) fn is_over(&self) -> bool {
+        self.0 < ONE
+    }
+
+    #[inline]
+    pub(super) fn is_settled(&self) -> bool {
+        self.0 & SETTLED != 0
+    }
+
+    #[inline]
+    pub(super) fn mark_settled(&mut self) {
+        self.0 |= SETTLED;
     }
 }
 
 /// Of the thread-safe flavor.
 impl Number for AtomicU32 {
-    const ATOMIC: bool = true;
     const MARKS: bool = true;
 
     #[inline]
@@ -150,35 +137,30 @@ impl Number for AtomicU32 {
 
     #[inline]
     fn load(&self) -> u32 {
-        // ORDERING: Acquire, for the Release of `store`: what was done through references that have ended comes before.
+        // ORDERING: Acquire, for the Release of `store`: what the last visit did, and all that was done through references that have
+        // ended, comes before.
         self.load(Ordering::Acquire)
     }
 
     #[inline]
     fn enter(&self) -> u32 {
-        // ORDERING: Acquire, for the Release of `store`: what the last visitor has done is seen by this one.
+        // ORDERING: Acquire, for the Release of `store`: this visit sees what the last one did.
         self.swap(INSIDE, Ordering::Acquire)
     }
 
     #[inline]
     fn store(&self, number: u32) {
-        // ORDERING: Release, for the Acquire of `swap` and `load`.
+        // ORDERING: Release, for the Acquire of `enter` and `load`.
         self.store(number, Ordering::Release);
     }
 
-    #[inline]
-    fn increment(&self) {
-        // ORDERING: Relaxed, as it is made of a reference that keeps the allocation alive, and whose end is a visit.
-        self.fetch_add(ONE, Ordering::Relaxed);
-    }
-
     #[cold]
-    fn lock_contended(&self) -> u32 {
+    fn wait_and_enter(&self) -> u32 {
         let mut round = 0;
         loop {
             wait(round);
             round = round.saturating_add(1);
-            // Looks before it writes, so that the one inside keeps its cache line.
+            // A look before the swap leaves the cache line to the visitor.
             // ORDERING: Relaxed, as the look decides nothing.
             if cfg!(loom) || self.load(Ordering::Relaxed) & INSIDE == 0 {
                 let held = self.enter();
@@ -192,9 +174,7 @@ impl Number for AtomicU32 {
 
 /// Of the local flavor.
 impl Number for Cell<u32> {
-    const ATOMIC: bool = false;
-    // Nobody else can be inside: there is one thread, and nothing foreign runs in a visit, nor another visit to the same machine. That would
-    // be a bug of this crate, and builds with debug assertions, as those of the tests, look for it.
+    // One thread, and nothing foreign in a visit: no two visits meet. Builds with debug assertions look for a bug that makes them meet.
     const MARKS: bool = cfg!(debug_assertions);
 
     #[inline]
@@ -217,14 +197,8 @@ impl Number for Cell<u32> {
         self.set(number);
     }
 
-    #[inline]
-    fn increment(&self) {
-        self.set(self.get().wrapping_add(ONE));
-    }
-
     #[cold]
-    fn lock_contended(&self) -> u32 {
-        // It would be a bug of this crate, and two exclusive references to one promise.
+    fn wait_and_enter(&self) -> u32 {
         panic!("a promise was visited in the middle of a visit");
     }
 }
@@ -233,72 +207,50 @@ impl Number for Cell<u32> {
 mod tests {
     use super::*;
 
-    fn add_inside<N: Number>(word: &Word<N>) {
-        let mut held = word.lock();
-        word.add_inside(&mut held, 1);
-        word.unlock(held, false);
-    }
-
-    /// Counted inside or outside, the last one is the last, and no other is.
-    fn ends_with_the_last<N: Number>(word: &Word<N>) {
-        word.add();
-        add_inside(word);
-        word.add();
-        for _ in 0..3 {
-            assert!(!word.is_one());
-            assert!(!word.subtract());
-        }
-        assert!(word.is_one());
-        let mut held = word.lock();
-        assert!(word.subtract_inside(&mut held, 1));
+    fn counts<N: Number>(word: &Word<N>) {
+        let mut held = word.enter();
+        held.add(5);
+        word.leave(held);
+        assert!(word.counts(6));
+        let mut held = word.enter();
+        held.subtract(5);
+        assert!(!held.is_over());
+        word.leave(held);
+        assert!(word.counts(1));
+        let mut held = word.enter();
+        held.subtract(1);
+        assert!(held.is_over());
     }
 
     #[test]
-    fn references_end_wherever_they_were_counted() {
-        ends_with_the_last(&Word::<AtomicU32>::new(1, false));
-        ends_with_the_last(&Word::<Cell<u32>>::new(1, false));
-    }
-
-    /// Several at once are as many one by one.
-    fn counts_several<N: Number>(word: &Word<N>) {
-        let mut held = word.lock();
-        word.add_inside(&mut held, 5);
-        word.unlock(held, false);
-        assert!(!word.subtract());
-        assert!(!word.subtract_shared(3));
-        word.add();
-        assert!(!word.subtract());
-        assert!(!word.is_one());
-        assert!(word.subtract_shared(2));
-    }
-
-    #[test]
-    fn several_references_come_and_go_at_once() {
-        counts_several(&Word::<AtomicU32>::new(1, false));
-        counts_several(&Word::<Cell<u32>>::new(1, false));
-    }
-
-    #[test]
-    fn as_many_may_come_and_go_as_the_word_can_count() {
-        // As after a billion of references that were counted outside and have ended: both halves are about to begin anew.
-        let word = Word { word: Cell::new((2 * ONE) | SETTLED), outside: Cell::new(0_u32.wrapping_sub(ONE)) };
-        assert!(word.is_one());
-        ends_with_the_last(&word);
-        assert_eq!(word.is_settled(), None, "the last visit does not end");
+    fn references_come_and_go() {
+        counts(&Word::<AtomicU32>::new(1, false));
+        counts(&Word::<Cell<u32>>::new(1, false));
+        counts(&Word::<AtomicU32>::new(1, true));
     }
 
     #[test]
     fn it_is_settled_for_ever() {
         let word = Word::<AtomicU32>::new(1, false);
         assert_eq!(word.is_settled(), Some(false));
-        let held = word.lock();
+        let mut held = word.enter();
         assert_eq!(word.is_settled(), None);
-        assert!(!word.is_one(), "whoever is inside has a reference, but may not have the only one");
-        word.unlock(held, true);
-        let held = word.lock();
-        word.unlock(held, false);
+        assert!(!word.counts(1), "a visitor may have another reference");
+        held.mark_settled();
+        word.leave(held);
+        let held = word.enter();
+        word.leave(held);
         assert_eq!(word.is_settled(), Some(true));
-        assert!(word.is_one());
+        assert!(word.is_alone_and_settled());
+    }
+
+    #[test]
+    fn a_visit_keeps_others_out() {
+        let word = Word::<AtomicU32>::new(1, false);
+        let held = word.enter();
+        assert!(word.try_enter().is_none());
+        word.leave(held);
+        assert!(word.try_enter().is_some());
     }
 
     #[test]
@@ -306,7 +258,7 @@ mod tests {
     #[should_panic(expected = "in the middle of a visit")]
     fn a_visit_in_a_visit_is_a_bug() {
         let word = Word::<Cell<u32>>::new(1, false);
-        word.lock();
-        word.lock();
+        word.enter();
+        word.enter();
     }
 }

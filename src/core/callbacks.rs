@@ -1,0 +1,273 @@
+//! What is registered with a promise: nothing, one callback in place, or lists. No other file asks which.
+
+use super::raw::{Body, Callback, CloneFn, Kinds};
+use crate::list::{Key, List, Taken};
+
+/// The callbacks of a promise, and, of a promise that needs it, what is rare: `R`.
+pub(super) struct Callbacks<S: Body, R>(Option<Callback<S>>, std::marker::PhantomData<R>);
+
+/// In the place of the one callback. Once there, it stays.
+struct Lists<S: Body, R> {
+    observers: Vec<Callback<S>>,
+    cancelers: Vec<Callback<S>>,
+    continuations: List<Callback<S>>,
+    wakers: List<Callback<S>>,
+    /// The number of continuations that cannot cancel.
+    silent: u32,
+    /// Recorded by the first clone of a promise: with one consumer alone nothing is ever cloned.
+    clone: Option<CloneFn>,
+    rare: Option<Box<R>>,
+}
+
+/// For how many observers there is room to begin with.
+const FEW: usize = 4;
+
+impl<S: Body, R> Lists<S, R> {
+    fn push(&mut self, callback: Callback<S>) -> Key {
+        let kinds = callback.kinds();
+        if kinds.has(Kinds::OBSERVER) {
+            if self.observers.len() == self.observers.capacity() {
+                self.grow();
+            }
+            self.observers.push(callback);
+        } else if kinds.has(Kinds::CANCELER) {
+            self.cancelers.push(callback);
+        } else if kinds.has(Kinds::WAKER) {
+            return self.wakers.push(callback);
+        } else {
+            self.silent += u32::from(callback.is_silent());
+            return self.continuations.push(callback);
+        }
+        Key::DANGLING
+    }
+
+    /// Moves the observers to a place for twice as many. An allocator that keeps a list of blocks of each size takes longer to enlarge one.
+    #[cold]
+    fn grow(&mut self) {
+        let mut more = Vec::with_capacity(FEW.max(2 * self.observers.len()));
+        more.append(&mut self.observers);
+        self.observers = more;
+    }
+}
+
+/// All consumers of a promise that has lists of them, in the order of their registration.
+pub(super) struct Consumers<S: Body> {
+    pub(super) wakers: Taken<Callback<S>>,
+    pub(super) continuations: Taken<Callback<S>>,
+    /// How many continuations these are.
+    pub(super) count: u32,
+}
+
+impl<S: Body, R: Default + 'static> Callbacks<S, R> {
+    pub(super) const NONE: Self = Callbacks(None, std::marker::PhantomData);
+
+    #[inline]
+    fn lists(&self) -> Option<&Lists<S, R>> {
+        self.0.as_ref().and_then(Callback::as_lists)
+    }
+
+    #[inline]
+    fn lists_mut(&mut self) -> Option<&mut Lists<S, R>> {
+        self.0.as_mut().and_then(Callback::as_lists_mut)
+    }
+
+    #[inline(never)]
+    fn make_lists(&mut self) -> &mut Lists<S, R> {
+        if self.lists().is_none() {
+            let mut lists = Box::new(Lists::<S, R> {
+                observers: Vec::new(),
+                cancelers: Vec::new(),
+                continuations: List::new(),
+                wakers: List::new(),
+                silent: 0,
+                clone: None,
+                rare: None,
+            });
+            // The key of the one callback stays good in its list. The key of one that has gone must name no other.
+            let kinds = self.kinds();
+            if !kinds.has(Kinds::WAKER) {
+                lists.wakers.skip_first();
+            }
+            if !kinds.has(Kinds::CONTINUATION) {
+                lists.continuations.skip_first();
+            }
+            if let Some(callback) = self.0.take() {
+                lists.push(callback);
+            }
+            self.0 = Some(Callback::lists(lists));
+        }
+        self.lists_mut().expect("they have just been made")
+    }
+
+    #[inline]
+    pub(super) fn rare(&self) -> Option<&R> {
+        self.lists().and_then(|lists| lists.rare.as_deref())
+    }
+
+    /// What is rare, if it is there.
+    #[inline]
+    pub(super) fn rare_mut(&mut self) -> Option<&mut R> {
+        self.lists_mut().and_then(|lists| lists.rare.as_deref_mut())
+    }
+
+    /// What is rare: from now on it is there.
+    pub(super) fn make_rare(&mut self) -> &mut R {
+        self.make_lists().rare.get_or_insert_default()
+    }
+
+    /// Whether nothing was ever registered that is still here.
+    #[inline]
+    pub(super) fn is_void(&self) -> bool {
+        self.0.is_none()
+    }
+
+    /// Which kinds are registered.
+    #[inline]
+    pub(super) fn kinds(&self) -> Kinds {
+        match &self.0 {
+            None => Kinds::NONE,
+            Some(callback) => match callback.kinds() {
+                Kinds::LISTS => self.kinds_of_lists(),
+                kinds => kinds,
+            },
+        }
+    }
+
+    #[inline(never)]
+    fn kinds_of_lists(&self) -> Kinds {
+        let Some(lists) = self.lists() else { return Kinds::NONE };
+        let which = |empty: bool, kinds| if empty { Kinds::NONE } else { kinds };
+        which(lists.rare.is_none(), Kinds::RARE)
+            | which(lists.observers.is_empty(), Kinds::OBSERVER)
+            | which(lists.cancelers.is_empty(), Kinds::CANCELER)
+            | which(lists.continuations.is_empty(), Kinds::CONTINUATION)
+            | which(lists.wakers.is_empty(), Kinds::WAKER)
+    }
+
+    #[inline(always)]
+    pub(super) fn push(&mut self, callback: Callback<S>) -> Key {
+        match &mut self.0 {
+            None => {
+                self.0 = Some(callback);
+                Key::FIRST
+            }
+            Some(one) => match one.as_lists_mut::<Lists<S, R>>() {
+                Some(lists) => lists.push(callback),
+                None => self.make_lists().push(callback),
+            },
+        }
+    }
+
+    /// The key that the next continuation gets.
+    #[inline]
+    pub(super) fn next_key(&mut self) -> Key {
+        if self.0.is_none() { Key::FIRST } else { self.make_lists().continuations.next_key() }
+    }
+
+    /// Whether there is one callback in place.
+    #[inline(always)]
+    pub(super) fn is_one(&self) -> bool {
+        self.0.as_ref().is_some_and(|callback| callback.kinds() != Kinds::LISTS)
+    }
+
+    /// The one callback, if it is of one of these kinds.
+    #[inline(always)]
+    pub(super) fn take_one(&mut self, kinds: Kinds) -> Option<Callback<S>> {
+        if self.0.as_ref()?.kinds().has(kinds) { self.0.take() } else { None }
+    }
+
+    /// The observers of a promise that has lists of them.
+    pub(super) fn take_observers(&mut self) -> Vec<Callback<S>> {
+        self.lists_mut().map(|lists| std::mem::take(&mut lists.observers)).unwrap_or_default()
+    }
+
+    pub(super) fn take_cancelers(&mut self) -> Vec<Callback<S>> {
+        let lists = self.lists_mut().map(|lists| std::mem::take(&mut lists.cancelers));
+        lists.unwrap_or_else(|| self.take_one(Kinds::CANCELER).into_iter().collect())
+    }
+
+    pub(super) fn take_consumers(&mut self) -> Option<Consumers<S>> {
+        let lists = self.lists_mut()?;
+        lists.silent = 0;
+        // No promise has more continuations than rights, which are as many as this number can count.
+        let count = u32::try_from(lists.continuations.len()).unwrap_or(u32::MAX);
+        Some(Consumers { wakers: lists.wakers.take(), continuations: lists.continuations.take(), count })
+    }
+
+    fn has_one(&self, key: Key, kind: Kinds) -> bool {
+        key == Key::FIRST && self.0.as_ref().is_some_and(|callback| callback.kinds().has(kind))
+    }
+
+    /// Takes out the waker of that key, if it is still here.
+    pub(super) fn remove_waker(&mut self, key: Key) -> Option<Callback<S>> {
+        if key == Key::DANGLING {
+            return None;
+        }
+        if self.has_one(key, Kinds::WAKER) { self.0.take() } else { self.lists_mut()?.wakers.remove(key) }
+    }
+
+    pub(super) fn waker_mut(&mut self, key: Key) -> Option<&mut std::task::Waker> {
+        if self.has_one(key, Kinds::WAKER) {
+            return self.0.as_mut()?.as_waker_mut();
+        }
+        self.lists_mut()?.wakers.get_mut(key)?.as_waker_mut()
+    }
+
+    /// Takes out the continuation of that key, if it is still here.
+    pub(super) fn remove_continuation(&mut self, key: Key) -> Option<Callback<S>> {
+        if self.has_one(key, Kinds::CONTINUATION) {
+            return self.0.take();
+        }
+        let lists = self.lists_mut()?;
+        let callback = lists.continuations.remove(key)?;
+        lists.silent -= u32::from(callback.is_silent());
+        Some(callback)
+    }
+
+    /// Notes that no cancel will come through the continuation of that key, if it is still here.
+    pub(super) fn silence(&mut self, key: Key) {
+        if self.has_one(key, Kinds::CONTINUATION) {
+            if let Some(callback) = &mut self.0 {
+                callback.silence();
+            }
+        } else if let Some(lists) = self.lists_mut() {
+            if let Some(callback) = lists.continuations.get_mut(key) {
+                lists.silent += u32::from(!callback.is_silent());
+                callback.silence();
+            }
+        }
+    }
+
+    /// How many continuations cannot cancel.
+    #[inline]
+    pub(super) fn silent(&self) -> u32 {
+        match &self.0 {
+            None => 0,
+            Some(callback) => self.lists().map_or(u32::from(callback.is_silent()), |lists| lists.silent),
+        }
+    }
+
+    #[inline]
+    pub(super) fn clone_fn(&self) -> Option<CloneFn> {
+        self.lists().and_then(|lists| lists.clone)
+    }
+
+    pub(super) fn set_clone_fn(&mut self, clone: CloneFn) {
+        self.make_lists().clone = Some(clone);
+    }
+
+    pub(super) fn observers(&self) -> impl Iterator<Item = &Callback<S>> {
+        let one = self.0.iter().filter(|callback| callback.kinds().has(Kinds::OBSERVER));
+        one.chain(self.lists().into_iter().flat_map(|lists| &lists.observers))
+    }
+
+    pub(super) fn continuations(&self) -> impl Iterator<Item = &Callback<S>> {
+        let one = self.0.iter().filter(|callback| callback.kinds().has(Kinds::CONTINUATION));
+        one.chain(self.lists().into_iter().flat_map(|lists| lists.continuations.iter()))
+    }
+
+    pub(super) fn wakers(&self) -> impl Iterator<Item = &std::task::Waker> {
+        let one = self.0.iter().filter_map(Callback::as_waker);
+        one.chain(self.lists().into_iter().flat_map(|lists| lists.wakers.iter()).filter_map(Callback::as_waker))
+    }
+}

@@ -1,0 +1,606 @@
+//! Counted pointers to a promise whose types are not known, and the way inside.
+
+use std::alloc::{Layout, dealloc};
+use std::cell::UnsafeCell;
+use std::marker::PhantomData;
+use std::mem::ManuallyDrop;
+use std::panic::{Location, RefUnwindSafe, UnwindSafe};
+use std::ptr::{self, NonNull};
+
+use super::word::{Held, Number, Word};
+use crate::broken::Broken;
+use crate::core::sync::{AtomicU32, Tracked};
+use crate::list::Key;
+
+/// What stands in a head beside the word and the table. Only a visitor uses it.
+pub trait Body: Sized + 'static {
+    type Number: Number;
+
+    /// What stands in the place of the outcome.
+    fn content(&mut self) -> &mut Content;
+
+    /// Whether its drop does nothing.
+    fn is_void(&self) -> bool;
+
+    /// Whether something stands in the room.
+    fn has_room(&self) -> bool;
+}
+
+/// What every promise begins with, whatever its types.
+#[repr(C)]
+pub(super) struct Head<S: Body> {
+    word: Word<S::Number>,
+    table: &'static Table<S>,
+    /// Where the promise was made.
+    origin: &'static Location<'static>,
+    /// Makes the error of an end that the library made. `Drop` can carry no bounds, so the constructor recorded it.
+    maker: Maker,
+    /// Both tell the model checker of an access: to the state, and to the place.
+    visits: Tracked,
+    uses: Tracked,
+    state: UnsafeCell<S>,
+}
+
+/// The code of a promise for callers that do not know its types. All functions ask for the place, or the room, of such a promise.
+pub(super) struct Table<S: Body> {
+    /// Of the whole allocation.
+    pub(super) cell: Layout,
+    pub(super) outcome: Layout,
+    /// Where the place and the room are, from the head on.
+    pub(super) place: usize,
+    pub(super) room: usize,
+    /// Whether dropping a value, or an error, does anything.
+    pub(super) drops: (bool, bool),
+    pub(super) make: unsafe fn(Maker, Broken, *mut ()),
+    pub(super) drop: unsafe fn(*mut ()),
+    /// Drops an error after it has been reported as one that no callback or consumer saw.
+    pub(super) lose: unsafe fn(*mut (), Loss),
+    pub(super) drop_room: Option<unsafe fn(*mut ())>,
+    /// How a follower leaves, if it is not a promise that it follows.
+    pub(super) leave: Option<unsafe fn(*const (), Key, bool)>,
+    pub(super) body: PhantomData<S>,
+}
+
+/// What is told of an error that no callback or consumer saw: where the promise was made, and where it was rejected, if that is known.
+pub(in crate::core) type Loss = (&'static Location<'static>, Option<&'static Location<'static>>);
+
+/// Makes the error of an end that the library made: a `fn(Broken) -> E`, for the `E` of its promise.
+#[derive(Clone, Copy)]
+pub(super) struct Maker(pub(super) *const ());
+
+/// Clones the outcome of one promise to an empty place.
+#[derive(Clone, Copy)]
+pub(in crate::core) struct CloneFn(pub(super) unsafe fn(*const (), *mut ()));
+
+/// What stands in the place of the outcome. Only the methods of this type change it, and they hand out the rights to use the place.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Content {
+    /// Nothing yet.
+    Empty,
+    /// What the promise follows.
+    Follows,
+    Outcome,
+    /// The outcome is gone: its last consumer has it, or it was dropped.
+    Nothing,
+    /// There is no outcome to be had: making the error panicked.
+    Spoiled,
+}
+
+/// The right to fill the place, before the visit ends or as its lender.
+#[must_use]
+pub(in crate::core) struct Fill(());
+
+/// The right to look at the outcome in its place, as its lender.
+#[derive(Clone, Copy)]
+pub(in crate::core) struct Lent(());
+
+/// The right to move the outcome out of its place, or to drop it there.
+#[must_use]
+pub(in crate::core) struct Own(());
+
+impl Content {
+    #[inline]
+    pub(in crate::core) fn fill(&mut self) -> Fill {
+        debug_assert!(*self == Content::Empty, "a place is filled twice");
+        *self = Content::Outcome;
+        Fill(())
+    }
+
+    #[inline]
+    pub(in crate::core) fn lend(self) -> Lent {
+        debug_assert!(self == Content::Outcome, "there is no outcome to lend");
+        Lent(())
+    }
+
+    #[inline]
+    pub(in crate::core) fn take(&mut self) -> Own {
+        debug_assert!(*self == Content::Outcome, "there is no outcome to take");
+        *self = Content::Nothing;
+        Own(())
+    }
+}
+
+/// A counted pointer to a promise whose types are not known. It keeps the memory, and nothing else.
+///
+/// It leads to all of the allocation, whatever its own type says.
+pub struct Ptr<S: Body>(NonNull<Head<S>>);
+
+// A visit changes the state at once or, if it panics, not at all.
+impl<S: Body> UnwindSafe for Ptr<S> {}
+impl<S: Body> RefUnwindSafe for Ptr<S> {}
+
+/// A visit: the state, while no other thread is inside. It holds a reference of its own.
+///
+/// Nothing foreign may run meanwhile, and it has to end by one of its methods.
+#[must_use]
+pub(crate) struct Visit<S: Body> {
+    ptr: NonNull<Head<S>>,
+    held: Held,
+}
+
+/// A promise for a lender to go on with, still entered: settled just now, or with something to tell.
+///
+/// Nothing foreign may run before that.
+#[must_use]
+pub struct Settled<S: Body> {
+    pub(in crate::core) visit: Visit<S>,
+    /// What it followed: it has delivered, or is to be left.
+    pub(in crate::core) source: Option<(Ptr<S>, Key)>,
+}
+
+impl<S: Body> Ptr<S> {
+    /// Takes over a reference.
+    #[inline]
+    pub(super) unsafe fn of(head: NonNull<Head<S>>) -> Self {
+        Ptr(head)
+    }
+
+    #[inline]
+    pub(super) fn into_head(self) -> NonNull<Head<S>> {
+        ManuallyDrop::new(self).0
+    }
+
+    #[inline]
+    fn word(&self) -> &Word<S::Number> {
+        // SAFETY: this reference keeps the head alive. Only the word is borrowed, which is shared by all.
+        unsafe { &(*self.0.as_ptr()).word }
+    }
+
+    #[inline]
+    pub(super) fn table(&self) -> &'static Table<S> {
+        // SAFETY: this reference keeps the head alive, and the table is never written.
+        unsafe { (*self.0.as_ptr()).table }
+    }
+
+    #[inline]
+    pub(crate) fn origin(&self) -> &'static Location<'static> {
+        // SAFETY: this reference keeps the head alive, and the origin is never written.
+        unsafe { (*self.0.as_ptr()).origin }
+    }
+
+    #[inline]
+    pub(super) fn maker(&self) -> Maker {
+        // SAFETY: this reference keeps the head alive, and the maker is never written.
+        unsafe { (*self.0.as_ptr()).maker }
+    }
+
+    /// Goes inside.
+    #[inline]
+    pub(crate) fn enter(&self) -> Visit<S> {
+        let mut held = self.word().enter();
+        held.lend();
+        Visit { ptr: self.0, held }
+    }
+
+    /// Goes inside, with this very reference.
+    #[inline]
+    pub(crate) fn into_visit(self) -> Visit<S> {
+        // The only reference needs no mark to keep others out.
+        let held = self.word().hold_alone().unwrap_or_else(|| self.word().enter());
+        Visit { ptr: self.into_head(), held }
+    }
+
+    /// Does something inside. Nothing foreign may run in it.
+    #[inline]
+    pub(crate) fn with<R>(&self, f: impl FnOnce(&mut S) -> R) -> R {
+        let mut visit = self.enter();
+        let result = f(visit.state());
+        visit.leave();
+        result
+    }
+
+    /// Whether the promise is settled: for ever, if it is. It costs a visit only if another one goes on; or in a model, where the hint
+    /// would add many orders and no end.
+    #[inline]
+    pub(crate) fn is_settled(&self) -> bool {
+        let hint = if cfg!(loom) { None } else { self.word().is_settled() };
+        hint.unwrap_or_else(|| {
+            let held = self.word().enter();
+            let settled = held.is_settled();
+            self.word().leave(held);
+            settled
+        })
+    }
+
+    /// The state, if this is the only reference and the promise is settled.
+    #[inline]
+    pub(in crate::core) fn alone_and_settled(&mut self) -> Option<&mut S> {
+        // SAFETY: there is no visit, and no other reference that could begin one while this one is borrowed.
+        self.word().is_alone_and_settled().then(|| unsafe { &mut *self.state() })
+    }
+
+    /// Whether the promise is settled, as far as a look at the word says so.
+    pub(in crate::core) fn seems_settled(&self) -> bool {
+        self.word().is_settled() == Some(true)
+    }
+
+    /// Whether there are so many references, and no visit goes on.
+    #[inline]
+    pub(super) fn counts(&self, references: u32) -> bool {
+        self.word().counts(references)
+    }
+
+    #[inline]
+    fn state(&self) -> *mut S {
+        // SAFETY: this reference keeps the head alive; the cell is not borrowed, only its address is taken.
+        unsafe {
+            (*self.0.as_ptr()).visits.touch();
+            UnsafeCell::raw_get(&raw const (*self.0.as_ptr()).state)
+        }
+    }
+
+    #[inline]
+    pub(super) fn place(&self) -> *mut () {
+        self.place_at(self.table().place)
+    }
+
+    /// The place of a promise that has it there.
+    #[inline]
+    pub(super) fn place_at(&self, offset: usize) -> *mut () {
+        // SAFETY: this reference keeps the head alive. No address is made beyond the allocation.
+        unsafe { (*self.0.as_ptr()).uses.touch() };
+        self.0.as_ptr().wrapping_byte_add(offset).cast()
+    }
+
+    #[inline]
+    pub(super) fn room(&self) -> *mut () {
+        // SAFETY: the table is of this very allocation, so the room is in it.
+        unsafe { self.0.as_ptr().byte_add(self.table().room).cast() }
+    }
+
+    /// Makes the error of an end of the library's own, in its place.
+    ///
+    /// # Panics
+    ///
+    /// As the conversion. Then the place is not filled.
+    pub(in crate::core) fn make(&self, _: Fill, broken: Broken) {
+        // SAFETY: the maker is that of the promise, and the place is empty, and the caller's.
+        unsafe { (self.table().make)(self.maker(), broken, self.place()) }
+    }
+
+    /// Drops the outcome in its place.
+    pub(in crate::core) fn drop_outcome(&self, _: Own) {
+        // SAFETY: the outcome is in its place, and the caller's.
+        unsafe { (self.table().drop)(self.place()) }
+    }
+
+    /// Drops an error in its place, and reports it.
+    pub(in crate::core) fn lose_outcome(&self, _: Own, loss: Loss) {
+        // SAFETY: the outcome is in its place, and the caller's.
+        unsafe { (self.table().lose)(self.place(), loss) }
+    }
+
+    /// Drops the room of a settled promise. Its lender does so, once: nothing else uses the room of a settled promise.
+    pub(in crate::core) fn drop_room(&self) {
+        if let Some(drop_room) = self.table().drop_room {
+            // SAFETY: by the contract of this method the room is there, and the caller's.
+            unsafe { drop_room(self.room()) }
+        }
+    }
+
+    /// Leaves something that only schedules what followers stand for. `false` if it is a promise.
+    #[inline]
+    pub(in crate::core) fn leave_schedule(&self, key: Key, cancel: bool) -> bool {
+        match self.table().leave {
+            None => false,
+            // SAFETY: the room is there as long as this reference is, and never changes.
+            Some(leave) => {
+                unsafe { leave(self.room(), key, cancel) };
+                true
+            }
+        }
+    }
+
+    /// One more reference, unless the promise is being visited: for visitors of another one that has a reference to it. If they waited, two
+    /// could wait for each other's promise for ever.
+    pub(in crate::core) fn try_clone(&self) -> Option<Ptr<S>> {
+        let mut held = self.word().try_enter()?;
+        held.add(1);
+        self.word().leave(held);
+        Some(Ptr(self.0))
+    }
+
+    /// Tells one promise from all others that live.
+    #[inline]
+    pub(crate) fn address(&self) -> *const () {
+        self.0.as_ptr().cast_const().cast()
+    }
+
+    #[inline]
+    pub(in crate::core) fn is(&self, other: &Self) -> bool {
+        self.0 == other.0
+    }
+
+    /// Ends two references to one promise.
+    #[inline]
+    pub(in crate::core) fn end_both(self, other: Self) {
+        debug_assert!(self.is(&other));
+        if self.word().counts(2) {
+            std::mem::forget(other);
+            // SAFETY: these are the only references, and both end here.
+            return unsafe { free(self.into_head()) };
+        }
+        let mut visit = self.into_visit();
+        visit.end(other);
+        visit.leave();
+    }
+}
+
+impl<S: Body> Clone for Ptr<S> {
+    #[inline]
+    fn clone(&self) -> Self {
+        let mut visit = self.enter();
+        let clone = visit.add();
+        visit.leave();
+        clone
+    }
+}
+
+impl<S: Body> Drop for Ptr<S> {
+    #[inline]
+    fn drop(&mut self) {
+        if self.word().counts(1) {
+            // SAFETY: this is the only reference, and it ends here.
+            return unsafe { free(self.0) };
+        }
+        // SAFETY: the reference ends here; `self` is not used again.
+        end_shared(unsafe { Ptr::of(self.0) });
+    }
+}
+
+#[inline(never)]
+fn end_shared<S: Body>(ptr: Ptr<S>) {
+    ptr.into_visit().leave();
+}
+
+/// A promise that crosses threads if its flavor does: the flavor accepts its types.
+pub(crate) struct Source<S: Body>(Ptr<S>);
+
+// SAFETY: its types are `Send`, and so is all that its state leads to: see `Core`.
+unsafe impl<S: Body<Number = AtomicU32>> Send for Source<S> {}
+// SAFETY: a shared one can be cloned, and is as good as one that was sent.
+unsafe impl<S: Body<Number = AtomicU32>> Sync for Source<S> {}
+
+impl<S: Body> Source<S> {
+    /// The caller sees to it that the flavor accepts the types.
+    #[inline]
+    pub(in crate::core) fn of(promise: Ptr<S>) -> Self {
+        Source(promise)
+    }
+
+    #[inline]
+    pub(crate) fn into_any(self) -> Ptr<S> {
+        self.0
+    }
+
+    pub(crate) fn any(&self) -> &Ptr<S> {
+        &self.0
+    }
+}
+
+impl<S: Body> Clone for Source<S> {
+    fn clone(&self) -> Self {
+        Source(self.0.clone())
+    }
+}
+
+impl<S: Body> Visit<S> {
+    #[inline]
+    pub(in crate::core) fn state(&mut self) -> &mut S {
+        // SAFETY: the visitor is alone with the state, and borrows it through this visit only.
+        unsafe { &mut *self.ptr().state() }
+    }
+
+    /// The reference of this visit.
+    #[inline]
+    pub(in crate::core) fn ptr(&self) -> &Ptr<S> {
+        // SAFETY: a `Ptr` is nothing but such a pointer, and the visit holds a reference.
+        unsafe { &*ptr::from_ref(&self.ptr).cast() }
+    }
+
+    /// Leaves, and ends the reference of the visit.
+    #[inline]
+    pub(in crate::core) fn leave(mut self) {
+        self.held.subtract(1);
+        if self.held.is_over() {
+            // SAFETY: no reference is left.
+            unsafe { free(self.ptr) }
+        } else {
+            self.end_visit();
+        }
+    }
+
+    /// Lets others in.
+    #[inline]
+    fn end_visit(self) {
+        // SAFETY: at least one reference is left, which keeps the head alive until the word is written. Only the word is borrowed.
+        unsafe { &(*self.ptr.as_ptr()).word }.leave(self.held);
+    }
+
+    /// Leaves, with the reference of the visit.
+    #[inline]
+    pub(in crate::core) fn step_out(self) -> Ptr<S> {
+        let ptr = self.ptr;
+        self.end_visit();
+        Ptr(ptr)
+    }
+
+    /// One more reference.
+    #[inline]
+    pub(in crate::core) fn add(&mut self) -> Ptr<S> {
+        self.held.add(1);
+        Ptr(self.ptr)
+    }
+
+    /// Ends a reference to this very promise.
+    #[inline]
+    pub(in crate::core) fn end(&mut self, ptr: Ptr<S>) {
+        debug_assert!(ptr.is(self.ptr()));
+        std::mem::forget(ptr);
+        self.held.subtract(1);
+    }
+
+    /// From now on a look at the word says that the promise is settled.
+    #[inline]
+    pub(in crate::core) fn mark_settled(&mut self) {
+        self.held.mark_settled();
+    }
+
+    /// Whether dropping a value, or an error, of this promise does anything.
+    #[inline]
+    pub(in crate::core) fn drops(&self, resolved: bool) -> bool {
+        let (value, error) = self.ptr().table().drops;
+        if resolved { value } else { error }
+    }
+
+    /// Notes what the promise follows, in the place of the outcome, which has to be empty.
+    #[inline]
+    pub(in crate::core) fn follow(&mut self, source: Ptr<S>, key: Key) {
+        follow(self.ptr().place(), self.state().content(), source, key);
+    }
+
+    /// What the promise follows, if that stands in the place of the outcome.
+    #[inline]
+    pub(in crate::core) fn take_source(&mut self) -> Option<(Ptr<S>, Key)> {
+        if *self.state().content() != Content::Follows {
+            return None;
+        }
+        *self.state().content() = Content::Empty;
+        // SAFETY: the content said so, and says something else now: it is read once.
+        Some(unsafe { self.ptr().place().cast::<(Ptr<S>, Key)>().read() })
+    }
+
+    /// A look at what the promise follows, if that stands in the place of the outcome.
+    #[inline]
+    pub(in crate::core) fn source(&mut self) -> Option<&(Ptr<S>, Key)> {
+        if *self.state().content() != Content::Follows {
+            return None;
+        }
+        // SAFETY: the content says so, and it is borrowed from the visit.
+        Some(unsafe { &*self.ptr().place().cast::<(Ptr<S>, Key)>() })
+    }
+}
+
+#[inline]
+pub(super) fn follow<S: Body>(place: *mut (), content: &mut Content, source: Ptr<S>, key: Key) {
+    debug_assert!(*content == Content::Empty);
+    *content = Content::Follows;
+    // SAFETY: the place is empty, and large enough for it in all cells.
+    unsafe { place.cast::<(Ptr<S>, Key)>().write((source, key)) }
+}
+
+/// # Safety
+///
+/// No reference is left.
+#[inline(never)]
+unsafe fn free<S: Body>(head: NonNull<Head<S>>) {
+    let ptr = ManuallyDrop::new(Ptr(head));
+    let (state, layout) = (ptr.state(), ptr.table().cell);
+    // The model checker is told that all uses of the place have ended.
+    let _ = ptr.place();
+    // SAFETY: no other thread knows the promise any more, so the state is this one's.
+    unsafe {
+        debug_assert!(
+            !matches!(*(*state).content(), Content::Outcome | Content::Follows),
+            "a promise ends with its outcome"
+        );
+        if (*state).has_room() {
+            ptr.drop_room();
+        }
+        if !(*state).is_void() {
+            ptr::drop_in_place(state);
+        }
+        ptr::drop_in_place(&raw mut (*head.as_ptr()).visits);
+        ptr::drop_in_place(&raw mut (*head.as_ptr()).uses);
+        dealloc(head.as_ptr().cast(), layout);
+    }
+}
+
+/// What a new promise is made with.
+#[derive(Clone, Copy)]
+pub(super) struct Birth {
+    pub(super) origin: &'static Location<'static>,
+    pub(super) maker: Maker,
+}
+
+/// The head of a new promise.
+#[inline]
+pub(super) fn head<S: Body>(
+    references: u32,
+    settled: bool,
+    table: &'static Table<S>,
+    birth: Birth,
+    state: S,
+) -> Head<S> {
+    let word = Word::new(references, settled);
+    let Birth { origin, maker } = birth;
+    Head { word, table, origin, maker, visits: Tracked::new(), uses: Tracked::new(), state: UnsafeCell::new(state) }
+}
+
+impl<S: Body> Head<S> {
+    #[inline]
+    pub(super) fn state_mut(&mut self) -> &mut S {
+        self.state.get_mut()
+    }
+}
+
+/// Something for the trampoline: a promise, and what is to be done with it, whatever the flavor.
+pub(in crate::core) struct Job {
+    ptr: NonNull<()>,
+    run: *const (),
+    /// Takes the reference over; calls the function if it is told so.
+    end: unsafe fn(NonNull<()>, *const (), bool),
+}
+
+impl Job {
+    #[inline]
+    pub(in crate::core) fn new<S: Body>(ptr: Ptr<S>, run: fn(Ptr<S>)) -> Self {
+        Job {
+            ptr: ptr.into_head().cast(),
+            run: run as *const (),
+            end: |ptr, run, runs| {
+                // SAFETY: the reference was taken from a `Ptr<S>`, and is taken over once.
+                let ptr = unsafe { Ptr::<S>::of(ptr.cast()) };
+                if runs {
+                    // SAFETY: it was made of such a function.
+                    let run = unsafe { std::mem::transmute::<*const (), fn(Ptr<S>)>(run) };
+                    run(ptr);
+                }
+            },
+        }
+    }
+
+    #[inline]
+    pub(in crate::core) fn run(self) {
+        let this = ManuallyDrop::new(self);
+        // SAFETY: the function was made for this pointer, which it takes over.
+        unsafe { (this.end)(this.ptr, this.run, true) }
+    }
+}
+
+impl Drop for Job {
+    fn drop(&mut self) {
+        // SAFETY: the function was made for this pointer. A job that has run is not dropped.
+        unsafe { (self.end)(self.ptr, self.run, false) }
+    }
+}
