@@ -6,7 +6,7 @@ use deferral::{BrokenKind, Deferred, State, when};
 use loom::future::block_on;
 use loom::thread;
 
-use crate::{Count, FEW, PREEMPTIONS, Pair, explore, outcome, rejected};
+use crate::{Count, FEW, MANY, PREEMPTIONS, Pair, Seen, explore, here, outcome, rejected};
 
 /// G4, G7: an aggregate whose inputs are settled by two threads at once is settled by the later one.
 #[test]
@@ -166,5 +166,82 @@ fn a_late_link_does_not_take_the_place_of_an_adopted_one() {
         assert!(chain.cancel());
         assert_eq!(inner.state(), State::Rejected);
         drop(first);
+    });
+}
+
+/// G13, G15: a promise is led to a target while another thread settles it: the target has its outcome in any case.
+///
+/// Catches a look from outside at whether a promise is settled that is taken for the whole outcome.
+#[test]
+fn a_settle_races_forward() {
+    explore(PREEMPTIONS, [Ok(1)], |tally| {
+        let (deferred, promise): Pair = Deferred::new();
+        let (target, led): Pair = Deferred::new();
+        let value = tally.value(1);
+        let other = thread::spawn(move || {
+            value.look();
+            assert!(deferred.resolve(value));
+        });
+        promise.forward(target);
+        other.join().unwrap();
+        assert_eq!(led.state(), State::Resolved);
+        outcome(led)
+    });
+}
+
+/// G3, G4: an observer comes to the end of a chain whose beginning is being settled. It runs once, on one of the two threads.
+///
+/// Catches a settle along a chain that does not look what was registered at the next link.
+#[test]
+fn a_settle_races_an_observer_at_the_end_of_the_chain() {
+    explore(MANY, [false, true], |tally| {
+        let (deferred, promise): Pair = Deferred::new();
+        let (seen, here) = (Seen::new(), here());
+        let chain = promise.then(Ok).then(Ok);
+        let value = tally.value(1);
+        let other = thread::spawn(move || assert!(deferred.resolve(value)));
+        let _chain = chain.done({
+            let seen = seen.clone();
+            move |value| seen.note((value.look(), here()))
+        });
+        other.join().unwrap();
+        let [(1, ran_here)] = seen.take()[..] else { panic!("an observer runs once") };
+        ran_here
+    });
+}
+
+/// G3, G7: a promise in the middle of a chain waits for its value while the beginning is settled. The rest of the chain has another.
+///
+/// Catches a settle along a chain that hands the value on though the promise in the middle has a right to it.
+#[test]
+fn a_settle_races_a_consumer_in_the_middle_of_the_chain() {
+    explore(PREEMPTIONS, [Ok(1)], |tally| {
+        let (deferred, promise): Pair = Deferred::new();
+        let middle = promise.then(Ok);
+        let chain = middle.clone().then(Ok);
+        let value = tally.value(1);
+        let other = thread::spawn(move || assert!(deferred.resolve(value)));
+        assert_eq!(outcome(middle), Ok(1));
+        other.join().unwrap();
+        assert_eq!(tally.made(), 2);
+        outcome(chain)
+    });
+}
+
+/// G7: an aggregate is dropped while one of its inputs is settled. It lets go of the other one.
+///
+/// Catches a drop that does not look whether an aggregate is of use to anybody.
+#[test]
+fn a_dropped_when_races_its_inputs() {
+    explore(PREEMPTIONS, [()], |tally| {
+        let (a, first): Pair = Deferred::new();
+        let (b, second): Pair = Deferred::new();
+        let both = when([first, second]);
+        let value = tally.value(1);
+        let other = thread::spawn(move || assert!(a.resolve(value)));
+        drop(both);
+        other.join().unwrap();
+        assert!(!b.is_wanted());
+        assert_eq!(b.state(), State::Pending);
     });
 }

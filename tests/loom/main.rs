@@ -7,7 +7,14 @@
 //! other.
 #![cfg(loom)]
 
+mod claims;
+mod errors;
 mod follow;
+mod lend;
+mod map;
+mod peek;
+mod progress;
+mod references;
 mod settle;
 mod wait;
 
@@ -22,11 +29,15 @@ use std::task::{Context, Poll, Wake, Waker};
 use deferral::{Broken, BrokenKind, Deferred, Promise};
 use loom::cell::UnsafeCell;
 use loom::future::block_on;
+use loom::sync::atomic::AtomicBool;
+use loom::thread;
 
 /// How many preemptions a model has. Where threads wait for each other, they switch in any case.
 const PREEMPTIONS: usize = 2;
 /// In a model of many steps, or of three threads.
 const FEW: usize = 1;
+/// In a model of few steps.
+const MANY: usize = 3;
 
 /// How many values there are, and were.
 #[derive(Clone, Default)]
@@ -100,6 +111,53 @@ impl Wake for Count {
     fn wake(self: Arc<Self>) {
         self.add();
     }
+}
+
+/// What callbacks have seen, in their order.
+struct Seen<X>(Arc<Mutex<Vec<X>>>);
+
+impl<X> Seen<X> {
+    fn new() -> Self {
+        Seen(Arc::default())
+    }
+
+    fn note(&self, what: X) {
+        self.0.lock().unwrap().push(what);
+    }
+
+    fn take(&self) -> Vec<X> {
+        std::mem::take(&mut self.0.lock().unwrap())
+    }
+}
+
+impl<X> Clone for Seen<X> {
+    fn clone(&self) -> Self {
+        Seen(self.0.clone())
+    }
+}
+
+/// A flag that one thread raises and another one looks at. The model checker knows of it, and so has them meet in every order.
+#[derive(Clone)]
+struct Flag(Arc<AtomicBool>);
+
+impl Flag {
+    fn new() -> Self {
+        Flag(Arc::new(AtomicBool::new(false)))
+    }
+
+    fn raise(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+
+    fn is_up(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// Tells the thread that has asked for it from all others.
+fn here() -> impl Fn() -> bool + Copy + Send + 'static {
+    let id = thread::current().id();
+    move || thread::current().id() == id
 }
 
 std::thread_local! {

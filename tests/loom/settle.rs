@@ -1,11 +1,11 @@
-//! Settling, registering, and the end of either end.
+//! Settling, canceling, abandoning, and registering meanwhile.
 
 use std::sync::{Arc, Mutex};
 
-use deferral::{Broken, BrokenKind, Deferred, State};
+use deferral::{BrokenKind, Deferred, State};
 use loom::thread;
 
-use crate::{Count, FEW, PREEMPTIONS, Pair, Value, explore, outcome, rejected};
+use crate::{Count, MANY, PREEMPTIONS, Pair, Seen, Value, explore, here, outcome, rejected};
 
 /// G1: of two settles exactly one wins, and its value is the outcome.
 #[test]
@@ -63,28 +63,6 @@ fn on_cancel_races_cancel() {
     });
 }
 
-/// G4, G1: a report reaches the listener once if it came before the settle, and is refused otherwise.
-#[test]
-fn notify_races_settle() {
-    explore(PREEMPTIONS, [0, 1], |tally| {
-        let (deferred, promise) = Deferred::<Value, Broken, u32>::with_progress();
-        let heard = Count::default();
-        let promise = promise.progress({
-            let heard = heard.clone();
-            move |_| heard.add()
-        });
-        let other = thread::spawn({
-            let (deferred, value) = (deferred.clone(), tally.value(1));
-            move || deferred.resolve(value)
-        });
-        let told = deferred.notify(1);
-        assert!(other.join().unwrap());
-        assert_eq!(heard.get(), u32::from(told));
-        assert_eq!(promise.state(), State::Resolved);
-        heard.get()
-    });
-}
-
 /// G3, G4: observers registered while another thread settles run once each, in order, never two at once.
 #[test]
 fn done_races_settle() {
@@ -103,31 +81,6 @@ fn done_races_settle() {
     });
 }
 
-/// G3: of two observers on a settled promise, one of which finds the outcome lent, each runs once, and `peek` looks at no time of theirs.
-#[test]
-fn two_observers_and_a_look_race_for_what_is_there() {
-    explore(PREEMPTIONS, [false, true], |tally| {
-        let (deferred, promise): Pair = Deferred::new();
-        assert!(deferred.resolve(tally.value(1)));
-        let seen = Count::default();
-        let observer = || {
-            let seen = seen.clone();
-            move |value: &Value| (0..value.look()).for_each(|_| seen.add())
-        };
-        let other = thread::spawn({
-            let observer = observer();
-            move || {
-                deferred.done(observer);
-            }
-        });
-        let looked = promise.peek(|outcome| outcome.is_some_and(|outcome| outcome.as_ref().unwrap().look() == 1));
-        drop(promise.done(observer()));
-        other.join().unwrap();
-        assert_eq!(seen.get(), 2);
-        looked
-    });
-}
-
 /// G4, G13: a continuation registered while another thread settles runs once.
 #[test]
 fn then_races_settle() {
@@ -143,67 +96,123 @@ fn then_races_settle() {
     });
 }
 
-/// Guarantee 7: the last two references to a settled promise end at once: what nobody took is dropped, once.
+/// G1, G3, G4: two threads settle a promise that has an observer and a continuation. These see the value that has won, once.
+///
+/// Catches a settle that does not look whether the promise is pending.
 #[test]
-fn the_last_two_references_end_at_once() {
-    explore(PREEMPTIONS, [()], |tally| {
+fn settle_races_settle_before_callbacks() {
+    explore(MANY, [1, 2], |tally| {
         let (deferred, promise): Pair = Deferred::new();
-        assert!(deferred.resolve(tally.value(1)));
-        let other = thread::spawn(move || drop(deferred));
-        drop(promise);
-        other.join().unwrap();
+        let (seen, here) = (Seen::new(), here());
+        let chain = promise
+            .done({
+                let seen = seen.clone();
+                move |value| seen.note((value.look(), here()))
+            })
+            .then({
+                let seen = seen.clone();
+                move |value| {
+                    seen.note((value.look(), here()));
+                    Ok(value)
+                }
+            });
+        let other = thread::spawn({
+            let (deferred, value) = (deferred.clone(), tally.value(1));
+            move || deferred.resolve(value)
+        });
+        let won = deferred.resolve(tally.value(2));
+        assert_ne!(won, other.join().unwrap());
+        let number = outcome(chain).unwrap();
+        // Each ran where its value came from.
+        assert_eq!(seen.take(), [(number, number == 2); 2]);
+        assert_eq!(won, number == 2);
+        number
     });
 }
 
-/// G2, G7: so do those to a pending one, whose observer is told if it is still there.
+/// G1, G2, G8: of a cancel and the drop of the last producer one wins, and `on_cancel` runs if that is the cancel.
+///
+/// Catches a canceled promise that keeps an `on_cancel` which came to nothing.
 #[test]
-fn both_ends_of_a_pending_promise_end_at_once() {
-    explore(PREEMPTIONS, [1], |_| {
+fn cancel_races_the_last_producer() {
+    explore(MANY, [BrokenKind::Abandoned, BrokenKind::Canceled].map(rejected), |_| {
         let (deferred, promise): Pair = Deferred::new();
-        let told = Count::default();
-        deferred.fail({
-            let told = told.clone();
+        let canceled = Count::default();
+        deferred.on_cancel({
+            let canceled = canceled.clone();
+            move || canceled.add()
+        });
+        let other = thread::spawn(move || drop(deferred));
+        let won = promise.cancel();
+        other.join().unwrap();
+        assert_eq!((canceled.get(), Arc::strong_count(&canceled.0)), (u32::from(won), 1));
+        outcome(promise)
+    });
+}
+
+/// G2, G4: an observer registered while the last producer goes is told of that, once, on one of the two threads.
+///
+/// Catches a registration on a promise that was settled meanwhile, and which nobody runs.
+#[test]
+fn fail_races_the_last_producer() {
+    explore(MANY, [false, true], |_| {
+        let (deferred, promise): Pair = Deferred::new();
+        let (seen, here) = (Seen::new(), here());
+        let other = thread::spawn(move || drop(deferred));
+        let _promise = promise.fail({
+            let seen = seen.clone();
+            move |broken| seen.note((broken.kind(), here()))
+        });
+        other.join().unwrap();
+        let [(kind, ran_here)] = seen.take()[..] else { panic!("an observer runs once") };
+        assert_eq!(kind, BrokenKind::Abandoned);
+        ran_here
+    });
+}
+
+/// G2, G4: a continuation registered while the last producer goes makes up for the value.
+///
+/// Catches a continuation on a promise that was settled meanwhile, and which nobody runs.
+#[test]
+fn catch_races_the_last_producer() {
+    explore(MANY, [false, true], |tally| {
+        let (deferred, promise): Pair = Deferred::new();
+        let (seen, here) = (Seen::new(), here());
+        let other = thread::spawn(move || drop(deferred));
+        let chain = promise.catch({
+            let (seen, tally) = (seen.clone(), tally.clone());
             move |broken| {
-                assert_eq!(broken.kind(), BrokenKind::Abandoned);
-                told.add();
+                seen.note((broken.kind(), here()));
+                Ok(tally.value(7))
             }
         });
-        let other = thread::spawn(move || drop(deferred));
-        drop(promise);
         other.join().unwrap();
-        told.get()
+        assert_eq!(chain.state(), State::Resolved);
+        assert_eq!(outcome(chain), Ok(7));
+        let [(kind, ran_here)] = seen.take()[..] else { panic!("a continuation runs once") };
+        assert_eq!(kind, BrokenKind::Abandoned);
+        ran_here
     });
 }
 
-/// G7: clones of either end are made and dropped while another thread settles.
+/// G3, G7: an observer registered through a producer while the last consumer takes the value sees it, or is dropped unrun.
+///
+/// Catches a registration that looks for an outcome which the last consumer has taken.
 #[test]
-fn clones_of_both_ends_race_settle() {
-    explore(FEW, [Ok(1)], |tally| {
+fn done_of_a_producer_races_the_last_consumer() {
+    explore(MANY, [0, 1], |tally| {
         let (deferred, promise): Pair = Deferred::new();
-        let value = tally.value(1);
-        let producer = deferred.clone();
-        let other = thread::spawn(move || {
-            let clone = deferred.clone();
-            drop(deferred);
-            assert!(clone.resolve(value));
+        assert!(deferred.resolve(tally.value(1)));
+        let seen = Count::default();
+        let other = thread::spawn({
+            let seen = seen.clone();
+            move || {
+                deferred.done(move |value| (0..value.look()).for_each(|_| seen.add()));
+            }
         });
-        let clone = promise.clone();
-        drop(producer);
-        drop(promise);
-        let end = outcome(clone);
+        assert_eq!(outcome(promise), Ok(1));
         other.join().unwrap();
-        end
-    });
-}
-
-/// G7: the only promise goes while another thread settles and goes, too.
-#[test]
-fn a_dropped_promise_races_settle() {
-    explore(PREEMPTIONS, [()], |tally| {
-        let (deferred, promise): Pair = Deferred::new();
-        let value = tally.value(1);
-        let other = thread::spawn(move || assert!(deferred.resolve(value)));
-        drop(promise);
-        other.join().unwrap();
+        assert_eq!(Arc::strong_count(&seen.0), 1);
+        seen.get()
     });
 }

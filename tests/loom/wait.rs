@@ -1,12 +1,12 @@
 //! Waiting.
 
 use std::sync::Arc;
-use std::task::Waker;
+use std::task::{Poll, Waker};
 
-use deferral::{BrokenKind, Deferred};
+use deferral::{BrokenKind, Deferred, State};
 use loom::thread;
 
-use crate::{Count, FEW, PREEMPTIONS, Pair, explore, outcome, poll, rejected};
+use crate::{Count, FEW, MANY, PREEMPTIONS, Pair, explore, outcome, poll, rejected};
 
 /// G7, G13: who waits is woken, and sees what the producer did.
 #[test]
@@ -107,5 +107,82 @@ fn a_dropped_waiter_races_settle() {
         assert_eq!(outcome(promise), Ok(1));
         other.join().unwrap();
         tally.made()
+    });
+}
+
+/// G2, G7: a promise that waits is dropped while the last producer goes. It is woken or not, and its waker does not stay.
+///
+/// Catches a drop that takes back a waker which another thread wakes.
+#[test]
+fn a_dropped_waiter_races_the_last_producer() {
+    explore(MANY, [0, 1], |_| {
+        let (deferred, mut promise): Pair = Deferred::new();
+        let waker = Arc::new(Count::default());
+        assert!(poll(&mut promise, &Waker::from(waker.clone())).is_pending());
+        let other = thread::spawn(move || drop(deferred));
+        drop(promise);
+        other.join().unwrap();
+        assert_eq!(Arc::strong_count(&waker), 1);
+        waker.get()
+    });
+}
+
+/// G7: the only promise waits, and is dropped while another thread settles. The value is dropped once, and the waker does not stay.
+///
+/// Catches a value that nobody takes and nobody drops.
+#[test]
+fn the_only_waiter_is_dropped_while_another_thread_settles() {
+    explore(MANY, [0, 1], |tally| {
+        let (deferred, mut promise): Pair = Deferred::new();
+        let waker = Arc::new(Count::default());
+        assert!(poll(&mut promise, &Waker::from(waker.clone())).is_pending());
+        let value = tally.value(1);
+        let other = thread::spawn(move || assert!(deferred.resolve(value)));
+        drop(promise);
+        other.join().unwrap();
+        assert_eq!(Arc::strong_count(&waker), 1);
+        waker.get()
+    });
+}
+
+/// G3, G7: a promise that waits is chained instead while another thread settles. The continuation takes the place of the waker.
+///
+/// Catches a waker that stays where its promise has been chained, and a key that outlives its waker.
+#[test]
+fn a_chained_waiter_races_settle() {
+    explore(MANY, [0, 1], |tally| {
+        let (deferred, mut promise): Pair = Deferred::new();
+        let waker = Arc::new(Count::default());
+        assert!(poll(&mut promise, &Waker::from(waker.clone())).is_pending());
+        let value = tally.value(1);
+        let other = thread::spawn(move || assert!(deferred.resolve(value)));
+        let chain = promise.then(Ok);
+        other.join().unwrap();
+        assert_eq!(chain.state(), State::Resolved);
+        assert_eq!(outcome(chain), Ok(1));
+        assert_eq!(Arc::strong_count(&waker), 1);
+        waker.get()
+    });
+}
+
+/// G13: a promise whose producer has settled it and gone gives its value at the next poll, and what the producer did before is seen.
+///
+/// Catches a look from outside at whether a promise is settled that is not Acquire, and a store of the word that is not Release.
+#[test]
+fn a_promise_that_shows_as_settled_is_ready() {
+    explore(MANY, [(false, None), (false, Some(1)), (true, Some(1))], |tally| {
+        let (deferred, mut promise): Pair = Deferred::new();
+        let value = tally.value(1);
+        let other = thread::spawn(move || {
+            value.look();
+            assert!(deferred.resolve(value));
+        });
+        let settled = promise.state() == State::Resolved;
+        let number = match poll(&mut promise, Waker::noop()) {
+            Poll::Ready(outcome) => Some(outcome.unwrap().look()),
+            Poll::Pending => None,
+        };
+        other.join().unwrap();
+        (settled, number)
     });
 }

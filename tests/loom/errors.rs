@@ -1,0 +1,136 @@
+//! Errors that the library makes of its own ends, by code of the user's.
+
+use deferral::{Broken, Deferred, Promise, testing};
+use loom::alloc::Track;
+use loom::cell::UnsafeCell;
+use loom::future::block_on;
+use loom::thread;
+
+use crate::{Count, MANY, PREEMPTIONS, explore};
+
+/// An error of the user's, which is `Send`, and not `Sync`. The model fails if one is left, or two threads look at it at once.
+struct Failure(Track<UnsafeCell<()>>);
+
+impl From<Broken> for Failure {
+    fn from(_: Broken) -> Self {
+        let failure = Failure(Track::new(UnsafeCell::new(())));
+        failure.look();
+        failure
+    }
+}
+
+impl Failure {
+    fn look(&self) {
+        self.0.get_ref().with_mut(|_| ());
+    }
+}
+
+impl Clone for Failure {
+    fn clone(&self) -> Self {
+        self.look();
+        Failure(Track::new(UnsafeCell::new(())))
+    }
+}
+
+impl Drop for Failure {
+    fn drop(&mut self) {
+        self.look();
+    }
+}
+
+type Pair = (Deferred<u32, Failure>, Promise<u32, Failure>);
+
+/// G2, G6: a promise waits while its error is made, and gets that.
+///
+/// Catches a poll that does not look whether a lender makes the error.
+#[test]
+fn a_poll_races_the_making_of_an_error() {
+    explore(PREEMPTIONS, [()], |_| {
+        let (deferred, promise): Pair = Deferred::new();
+        let other = thread::spawn(move || drop(deferred));
+        block_on(promise).unwrap_err().look();
+        other.join().unwrap();
+    });
+}
+
+/// G2, G4: an observer comes while another one has the error made. Both are shown it, at no time at once.
+///
+/// Catches a registration that has the error made once more.
+#[test]
+fn an_observer_races_the_making_of_an_error() {
+    explore(MANY, [2], |_| {
+        let (deferred, promise): Pair = Deferred::new();
+        let told = Count::default();
+        let observer = || {
+            let told = told.clone();
+            move |failure: &Failure| {
+                failure.look();
+                told.add();
+            }
+        };
+        let promise = promise.fail(observer());
+        let other = thread::spawn(move || drop(deferred));
+        let _promise = promise.fail(observer());
+        other.join().unwrap();
+        told.get()
+    });
+}
+
+/// G3, G7: two promises wait while the error of a cancel is made. Each gets one, the last the error itself.
+///
+/// Catches a cancel that forgets to wake what was parked while the error was made.
+#[test]
+fn two_consumers_race_the_making_of_an_error() {
+    explore(PREEMPTIONS, [()], |_| {
+        let (deferred, promise): Pair = Deferred::new();
+        let clone = promise.clone();
+        let other = thread::spawn(move || {
+            assert!(clone.cancel());
+            block_on(clone).unwrap_err().look();
+        });
+        block_on(promise).unwrap_err().look();
+        other.join().unwrap();
+        drop(deferred);
+    });
+}
+
+/// G10: all handles of a rejected promise go at once, on two threads, and nobody has looked at the error: that is told once.
+///
+/// Catches an error that the last handle drops without a look whether anybody has seen it.
+#[test]
+fn a_lost_error_is_told_once() {
+    explore(MANY, [1], |_| {
+        // The model checker's threads are all on the thread that is watched.
+        let watch = testing::watch();
+        let (deferred, promise) = Deferred::<u32, String>::new();
+        let clone = promise.clone();
+        assert!(deferred.reject("lost".to_owned()));
+        let other = thread::spawn(move || {
+            drop(promise);
+            drop(deferred);
+        });
+        drop(clone);
+        other.join().unwrap();
+        watch.take().len()
+    });
+}
+
+/// G10: one of two promises takes its error while all other handles go, so that nothing is told.
+///
+/// Catches a consumer that counts as one which has not looked, since others were there when it did.
+#[test]
+fn a_taken_error_races_the_last_handles() {
+    explore(MANY, [0], |_| {
+        let watch = testing::watch();
+        let (deferred, promise) = Deferred::<u32, String>::new();
+        let clone = promise.clone();
+        assert!(deferred.reject("taken".to_owned()));
+        let other = thread::spawn(move || {
+            drop(promise);
+            drop(deferred);
+        });
+        assert_eq!(block_on(clone).unwrap_err(), "taken");
+        other.join().unwrap();
+        watch.take().len()
+    });
+}
