@@ -37,6 +37,8 @@ macro_rules! both {
         mod map;
         #[path = "both/model.rs"]
         mod model;
+        #[path = "both/nested.rs"]
+        mod nested;
         #[path = "both/order.rs"]
         mod order;
         #[path = "both/panics.rs"]
@@ -67,6 +69,7 @@ mod dump;
 mod dump_owners;
 mod event_loop;
 mod executors;
+mod generic;
 mod handle;
 mod host;
 mod host_function;
@@ -89,6 +92,7 @@ mod timeout;
 mod timers;
 mod unhandled;
 mod via;
+mod via_depth;
 mod via_ends;
 mod wait;
 mod when_threads;

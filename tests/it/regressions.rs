@@ -1,10 +1,10 @@
 //! What once went wrong, or nearly did, where threads meet or the threaded flavor alone can go.
 
 use crate::util::{Count, Log, OnDrop, kind_of, poll, poll_once, small_stack, watchdog};
-use deferral::{BrokenKind, Deferred, Promise, State, when};
+use deferral::{BrokenKind, Deferred, Progress, Promise, State, when};
 use std::cell::RefCell;
 use std::process::Command;
-use std::sync::{Arc, Barrier, Mutex};
+use std::sync::{Arc, Barrier, Mutex, mpsc};
 use std::task::{Poll, Wake, Waker};
 use std::thread;
 use std::time::Duration;
@@ -280,6 +280,44 @@ fn settled_with_its_waker() -> Promise<u32> {
     let waker = Waker::from(Arc::new(Settles(deferred)));
     assert!(poll(&mut promise, &waker).is_pending());
     promise
+}
+
+/// G4: a settle by a source, on a thread that finds another one inside a report, neither waits for that nor overtakes it, nor a report
+/// issued in between.
+#[test]
+fn a_source_settles_while_another_thread_reports() {
+    for more in [false, true] {
+        let text = watchdog(move || {
+            let log = Log::new();
+            let (deferred, promise) = Deferred::<u32>::new();
+            let (_first, first_source) = Deferred::<u32>::new();
+            let (second, second_source) = Deferred::<u32>::new();
+            first_source.forward(deferred.clone());
+            second_source.forward(deferred.clone());
+            let (enter, entered) = mpsc::channel();
+            let (leave, left) = mpsc::channel::<()>();
+            let (reports, done) = (log.clone(), log.entry("done"));
+            let _promise = promise
+                .progress(move |report| {
+                    let _ = enter.send(());
+                    let _ = left.recv();
+                    reports.add(report.done);
+                })
+                .done(move |_| done());
+            let notifier = deferred.clone();
+            let thread = thread::spawn(move || assert!(notifier.notify(Progress { done: 1, total: 2 })));
+            entered.recv().unwrap();
+            if more {
+                assert!(deferred.notify(Progress { done: 2, total: 2 }));
+            }
+            assert!(second.resolve(7));
+            log.add("settled");
+            drop(leave);
+            thread.join().unwrap();
+            log.text()
+        });
+        assert_eq!(text, if more { "settled 1 2 done" } else { "settled 1 done" });
+    }
 }
 
 /// Settled after an aggregate has looked at it and before it is registered there, a promise is not forgotten.

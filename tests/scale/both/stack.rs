@@ -3,6 +3,7 @@
 use super::{Deferred, Promise};
 use crate::util::{Count, Log, poll_once, small_stack};
 use deferral::{Broken, BrokenKind, Progress};
+use std::task::Poll;
 
 /// As many as the guarantee says.
 const MILLION: u32 = 1_000_000;
@@ -273,7 +274,7 @@ fn a_recursion_of_then() {
         (head, step(number, bottom))
     }
     end_each(build, true, table(Ok(0), Err(Why::Said(0))));
-    small_stack(|| assert_eq!(poll_once(&mut step(MILLION, Promise::resolved(7))), std::task::Poll::Ready(Ok(7))));
+    small_stack(|| assert_eq!(poll_once(&mut step(MILLION, Promise::resolved(7))), Poll::Ready(Ok(7))));
 }
 
 /// G5: the same recursion of `catch`.
@@ -285,7 +286,7 @@ fn a_recursion_of_catch() {
             _ => Promise::resolved(7),
         }
     }
-    small_stack(|| assert_eq!(poll_once(&mut step(Why::Said(0))), std::task::Poll::Ready(Ok(7))));
+    small_stack(|| assert_eq!(poll_once(&mut step(Why::Said(0))), Poll::Ready(Ok(7))));
 }
 
 /// G4, G5: registrations on settled promises that nest.
@@ -321,7 +322,7 @@ fn nests_of_adoption() {
             }
             starts.into_iter().rev().for_each(|start| assert!(start.resolve(())));
             bottom.resolve(3);
-            assert_eq!(poll_once(&mut promise), std::task::Poll::Ready(Ok(3)));
+            assert_eq!(poll_once(&mut promise), Poll::Ready(Ok(3)));
         });
     }
 }
@@ -343,4 +344,67 @@ fn nests_of_functions_that_never_run() {
         drop(promise);
         drop(bottom);
     });
+}
+
+/// As many links as a chain of big values has.
+const LINKS: u32 = 100_000;
+
+/// Much to move about: a stack of 2 MiB has room for 256 of them.
+type Page = [u8; 8192];
+type BigValue = (u32, Page);
+
+/// An error as big as the value.
+struct BigError(Why, Page);
+
+impl From<Broken> for BigError {
+    fn from(broken: Broken) -> BigError {
+        BigError(Why::from(broken), [0; 8192])
+    }
+}
+
+/// Derives a promise that counts the links, and passes an error on.
+// An error this big is what the test is about.
+#[allow(clippy::result_large_err)]
+fn count_links(mut promise: Promise<BigValue, BigError>) -> Promise<BigValue, BigError> {
+    for _ in 0..LINKS {
+        promise = promise.then(|(links, page)| Ok((links + 1, page)));
+    }
+    promise
+}
+
+#[track_caller]
+fn assert_resolved(mut tail: Promise<BigValue, BigError>) {
+    let Poll::Ready(Ok((links, page))) = poll_once(&mut tail) else { panic!("no value has arrived") };
+    assert_eq!((links, page), (LINKS, [7; 8192]));
+}
+
+#[track_caller]
+fn assert_rejected(mut tail: Promise<BigValue, BigError>) {
+    let Poll::Ready(Err(BigError(why, page))) = poll_once(&mut tail) else { panic!("no error has arrived") };
+    assert_eq!((why, page), (Why::Said(3), [7; 8192]));
+}
+
+/// G3, G5: a chain of `then` moves big values along without a copy of them per link on the stack. Its pending promises have room for
+/// their values: that is 0.8 GB, and 1.6 GB when both flavors are at it.
+#[test]
+fn a_chain_of_big_values() {
+    small_stack(|| {
+        let (head, promise) = Deferred::new();
+        let tail = count_links(promise);
+        assert!(head.resolve((0, [7; 8192])));
+        assert_resolved(tail);
+    });
+    small_stack(|| {
+        let (head, promise) = Deferred::new();
+        let tail = count_links(promise);
+        assert!(head.reject(BigError(Why::Said(3), [7; 8192])));
+        assert_rejected(tail);
+    });
+}
+
+/// G3, G5: the chain of big values, of which each link is settled before the next is made.
+#[test]
+fn a_chain_of_big_values_on_a_settled_promise() {
+    small_stack(|| assert_resolved(count_links(Promise::resolved((0, [7; 8192])))));
+    small_stack(|| assert_rejected(count_links(Promise::rejected(BigError(Why::Said(3), [7; 8192])))));
 }
