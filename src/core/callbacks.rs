@@ -1,9 +1,9 @@
-//! What is registered with a promise: nothing, one callback in place, or lists. No other file asks which.
+//! The callbacks of a promise: none, one in place, or lists. Beside this file only the loop of `lend` asks which.
 
 use super::raw::{Body, Callback, CloneFn, Kinds};
 use crate::list::{Key, List, Taken};
 
-/// The callbacks of a promise, and, of a promise that needs it, what is rare: `R`.
+/// The callbacks of a promise, and, of a promise that needs it, its rare part: `R`.
 pub(super) struct Callbacks<S: Body, R>(Option<Callback<S>>, std::marker::PhantomData<R>);
 
 /// In the place of the one callback. Once there, it stays.
@@ -104,13 +104,13 @@ impl<S: Body, R: Default + 'static> Callbacks<S, R> {
         self.lists().and_then(|lists| lists.rare.as_deref())
     }
 
-    /// What is rare, if it is there.
+    /// The rare part, if it is there.
     #[inline]
     pub(super) fn rare_mut(&mut self) -> Option<&mut R> {
         self.lists_mut().and_then(|lists| lists.rare.as_deref_mut())
     }
 
-    /// What is rare: from now on it is there.
+    /// The rare part: from now on it is there.
     pub(super) fn make_rare(&mut self) -> &mut R {
         self.make_lists().rare.get_or_insert_default()
     }

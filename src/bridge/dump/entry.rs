@@ -26,12 +26,12 @@ pub struct Entry {
     /// For a task that waits: where the promise was made that its last poll found pending, or was the last to find pending if there
     /// were several. `None` if it found none, and waits for something else.
     pub awaits: Option<&'static Location<'static>>,
-    /// Who on this loop owes the outcome of that promise, or of one that it is derived from: tasks first. There are several if it is
+    /// What on this loop owes the outcome of that promise, or of one that it is derived from: tasks first. There are several if it is
     /// derived from several, and none if somebody outside settles it, by a `Deferred`, from another thread or on another loop.
     pub owners: Vec<Owner>,
 }
 
-/// Who owes the outcome of a promise.
+/// A task, call or timer that owes the outcome of a promise.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Owner {
