@@ -90,7 +90,7 @@ fn a_claim_is_given_up_while_its_clone_is_canceled() {
 
 /// G7, G8: the end of a chain is dropped while its source is settled. The chain runs, and the `on_cancel` goes unrun.
 ///
-/// Catches a claim that is given up at a source which has delivered and gone.
+/// Catches a settle that runs an `on_cancel`, and a claim that is given up at a source which has gone.
 #[test]
 fn a_claim_is_given_up_while_the_source_is_settled() {
     explore(PREEMPTIONS, [1], |tally| {
@@ -178,7 +178,7 @@ fn a_claim_is_given_up_while_a_promise_is_adopted() {
 
 /// G8: the end of a chain is canceled while its source is settled. The `on_cancel` of the source runs if the cancel got there first.
 ///
-/// Catches a cancel that leaves a source which has been settled meanwhile, and runs its `on_cancel` all the same.
+/// Catches a cancel of a source that does not look whether it has been settled meanwhile.
 #[test]
 fn a_cancel_along_a_chain_races_settle() {
     let ends = [(true, Fate::Run), (true, Fate::DroppedUnrun), (false, Fate::DroppedUnrun)];

@@ -55,7 +55,7 @@ fn a_poll_races_the_making_of_an_error() {
 
 /// G2, G4: an observer comes while another one has the error made. Both are shown it, at no time at once.
 ///
-/// Catches a registration that has the error made once more.
+/// Catches a lender that has made the error, and does not look for what was appended meanwhile.
 #[test]
 fn an_observer_races_the_making_of_an_error() {
     explore(MANY, [2], |_| {

@@ -24,7 +24,7 @@ fn the_inputs_of_when_are_settled_at_once() {
     });
 }
 
-/// G4, G6: an aggregate that is made while its inputs are settled has them all, and whoever listens hears of the last one.
+/// G4, G6: an aggregate that is made while its inputs are settled has them all, and a listener hears of the last one.
 #[test]
 fn when_is_made_while_its_inputs_are_settled() {
     explore(FEW, [()], |tally| {
@@ -135,7 +135,7 @@ fn two_links_race_to_close_a_ring() {
     });
 }
 
-/// G1, G7: a ring is closed while somebody settles a promise in it: its own end wins, or the ring's.
+/// G1, G7: a ring is closed while another thread settles a promise in it: its own end wins, or the ring's.
 #[test]
 fn closing_a_ring_races_settle() {
     explore(FEW, [false, true], |tally| {
@@ -171,7 +171,7 @@ fn a_late_link_does_not_take_the_place_of_an_adopted_one() {
 
 /// G13, G15: a promise is led to a target while another thread settles it: the target has its outcome in any case.
 ///
-/// Catches a look from outside at whether a promise is settled that is taken for the whole outcome.
+/// Catches a promise that is led to a target, and does not look whether it has been settled meanwhile.
 #[test]
 fn a_settle_races_forward() {
     explore(PREEMPTIONS, [Ok(1)], |tally| {

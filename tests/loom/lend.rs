@@ -55,7 +55,7 @@ fn an_observer_comes_while_two_others_are_shown() {
 
 /// G3, G4: a continuation comes while an observer is shown the value. It runs after that one, before `resolve` or `then` returns.
 ///
-/// Catches a continuation that does not look whether a lender is at work.
+/// Catches a continuation that is appended to a promise at rest, where no lender comes to run it.
 #[test]
 fn a_continuation_comes_while_an_observer_is_shown() {
     explore(MANY, MEETINGS, |tally| {
@@ -108,7 +108,7 @@ fn a_continuation_comes_while_another_is_served() {
 
 /// G8: an `on_cancel` comes while another one runs. Each runs once, in order.
 ///
-/// Catches a lender that ends a cancel without a look for callbacks that came meanwhile.
+/// Catches an `on_cancel` that does not look whether a lender is at work.
 #[test]
 fn an_on_cancel_comes_while_another_runs() {
     explore(MANY, MEETINGS, |_| {
@@ -158,7 +158,7 @@ fn a_poll_races_a_lender() {
 
 /// G3, G7: the only promise goes while an observer is shown the value, which is dropped once.
 ///
-/// Catches a drop of the outcome by a thread that does not look whether a lender shows it.
+/// Catches a loan that loses the outcome when it ends.
 #[test]
 fn a_dropped_promise_races_a_lender() {
     explore(MANY, [1], |tally| {
@@ -178,7 +178,7 @@ fn a_dropped_promise_races_a_lender() {
 
 /// G3: two observers come to a settled promise, each on a thread of its own, and are never shown the value at once.
 ///
-/// Catches a registration that does not look whether a lender is at work.
+/// Catches a lender of a settled promise that ends its loan without a look for what was appended meanwhile.
 #[test]
 fn two_observers_race_for_what_is_there() {
     explore(MANY, [[true, false], [true, true], [false, false]], |tally| {

@@ -4,7 +4,7 @@ use deferral::{Deferred, Promise, State, when};
 use loom::future::block_on;
 use loom::thread;
 
-use crate::{PREEMPTIONS, Pair, Value, explore};
+use crate::{FEW, PREEMPTIONS, Pair, Value, explore};
 
 /// G4, G7: two promises in flight are settled at once. One of the threads starts the next, and the last one settles the whole.
 ///
@@ -30,7 +30,7 @@ fn the_promises_in_flight_are_settled_at_once() {
 /// Catches a thread that starts promises, and does not see that one of them has settled meanwhile.
 #[test]
 fn the_promises_are_settled_while_they_are_started() {
-    explore(PREEMPTIONS, [()], |tally| {
+    explore(FEW, [()], |tally| {
         let (a, first): Pair = Deferred::new();
         let (b, second): Pair = Deferred::new();
         let values = (tally.value(1), tally.value(2));

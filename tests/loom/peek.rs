@@ -1,7 +1,7 @@
 //! `peek`: what it may show while other threads settle, show or take.
 //!
-//! Guarantee 15 is to have it wait for a lender that is at work on another thread. Today it shows nothing then; so each list of ends that
-//! is to change stands here, beside the one that holds from then on.
+//! Guarantee 15 is to have it wait for a lender that is at work on another thread. Today it shows nothing then. The lists of ends that are
+//! to change stand here, and each says what holds from then on.
 
 use std::sync::Arc;
 
@@ -16,10 +16,10 @@ const SETTLING: [(bool, bool); 3] = [(false, false), (false, true), (true, true)
 /// The ends while the outcome is shown to an observer. Once a `peek` waits, they are those of `SETTLING`.
 const SHOWING: [(bool, bool); 4] = [(false, false), (false, true), (true, false), (true, true)];
 
-/// Whether a `peek` shows the outcome of a settled promise that another thread is at. Once it waits, it always does.
+/// Whether a `peek` shows the outcome of a settled promise that another thread lends or takes. Once a `peek` waits, it always does.
 const SETTLED: [bool; 2] = [false, true];
 
-/// What each of two `peek`s at once shows. Once they wait, both show the outcome.
+/// Whether each of two `peek`s at once shows the outcome. Once a `peek` waits, both do.
 const BOTH: [(bool, bool); 3] = [(false, true), (true, false), (true, true)];
 
 /// Whether a `peek` shows the outcome, which is 7.
@@ -134,9 +134,9 @@ fn peek_races_peek() {
     });
 }
 
-/// G3, G7: all other handles go while a promise looks: nothing is taken from under it, and its value is dropped once.
+/// G3, G7: all other handles go while a promise looks: nothing is taken from under it, then and later.
 ///
-/// Catches a handle that disposes of the outcome, as it is the last but one, while that is lent.
+/// Catches a `peek` that disposes of the outcome though a promise is left, as all producers are gone.
 #[test]
 fn peek_races_the_end_of_all_other_handles() {
     explore(MANY, [true], |tally| {
@@ -148,8 +148,8 @@ fn peek_races_the_end_of_all_other_handles() {
             drop(deferred);
         });
         let looked = look(&promise);
-        drop(promise);
         other.join().unwrap();
+        assert!(look(&promise));
         assert_eq!(tally.made(), 1);
         looked
     });

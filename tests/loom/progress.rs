@@ -98,7 +98,7 @@ fn another_listener_races_notify() {
 
 /// G4: a listener that comes while another thread settles is told the last report, once.
 ///
-/// Catches a settle that disposes of the last report though a promise is left.
+/// Catches a listener of a settled promise that is not told the last report.
 #[test]
 fn a_listener_races_settle() {
     explore(MANY, [vec![1]], |tally| {

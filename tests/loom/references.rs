@@ -1,9 +1,11 @@
 //! References to a promise, which come and go on several threads.
 
+use std::task::{Poll, Waker};
+
 use deferral::{BrokenKind, Deferred, Promise};
 use loom::thread;
 
-use crate::{Count, FEW, MANY, PREEMPTIONS, Pair, Value, explore, outcome};
+use crate::{Count, FEW, MANY, PREEMPTIONS, Pair, Value, explore, outcome, poll};
 
 /// Makes two promises more, and ends all of them.
 fn come_and_go(promise: Promise<Value>) {
@@ -96,7 +98,7 @@ fn a_dropped_promise_races_settle() {
 
 /// G7: two threads make references to a settled promise, and end all that they have: its value is dropped once, by the last of them.
 ///
-/// Catches a reference that is counted in two steps, and an end that another thread cannot see.
+/// Catches a producer that is made in two visits.
 #[test]
 fn references_to_a_settled_promise_come_and_go() {
     explore(MANY, [()], |tally| {
@@ -111,7 +113,7 @@ fn references_to_a_settled_promise_come_and_go() {
 
 /// G2, G7: two threads make references to a pending promise, and end all that they have: the last producer is missed once.
 ///
-/// Catches a producer that is not counted before the one which it was made of may end.
+/// Catches a last handle that does not look whether a lender is at work.
 #[test]
 fn references_to_a_pending_promise_come_and_go() {
     explore(PREEMPTIONS, [1], |_| {
@@ -145,7 +147,7 @@ fn producers_come_and_go_on_two_threads() {
 
 /// G3, G7: two threads make and end promises of a settled pair: its value is dropped once, by the last of them.
 ///
-/// Catches a right that is not counted before the one which it was made of may end.
+/// Catches a promise that is made in two visits.
 #[test]
 fn promises_come_and_go_on_two_threads() {
     explore(PREEMPTIONS, [()], |tally| {
@@ -185,7 +187,7 @@ fn promises_are_counted_on_two_threads() {
 
 /// G3, G7: one thread makes promises and ends them while the other one takes the value.
 ///
-/// Catches a promise that counts as the last one while another is just being made.
+/// Catches a promise that is made in two visits while another one takes the outcome.
 #[test]
 fn promises_come_and_go_while_the_value_is_taken() {
     explore(MANY, [1, 2], |tally| {
@@ -217,5 +219,27 @@ fn a_reference_of_the_library_races_the_last_users() {
         });
         drop(chain);
         other.join().unwrap();
+    });
+}
+
+/// G7: the library makes a reference to a target, to lead a promise there, while another thread settles that promise, takes the outcome
+/// of the target, and goes.
+///
+/// Catches a poll that takes itself for alone, and does not see a reference which was made outside the lock.
+#[test]
+fn a_reference_of_the_library_races_a_consumer() {
+    explore(PREEMPTIONS, [None, Some(1)], |tally| {
+        let (deferred, promise): Pair = Deferred::new();
+        let (target, mut led): Pair = Deferred::new();
+        let value = tally.value(1);
+        let other = thread::spawn(move || {
+            assert!(deferred.resolve(value));
+            match poll(&mut led, Waker::noop()) {
+                Poll::Ready(outcome) => Some(outcome.unwrap().look()),
+                Poll::Pending => None,
+            }
+        });
+        promise.forward(target);
+        other.join().unwrap()
     });
 }

@@ -47,7 +47,7 @@ fn settle_races_cancel() {
     });
 }
 
-/// G1, G8: `on_cancel`, registered while somebody cancels, runs once.
+/// G1, G8: `on_cancel`, registered while another thread cancels, runs once.
 #[test]
 fn on_cancel_races_cancel() {
     explore(PREEMPTIONS, [()], |_| {
@@ -132,7 +132,7 @@ fn settle_races_settle_before_callbacks() {
 
 /// G1, G2, G8: of a cancel and the drop of the last producer one wins, and `on_cancel` runs if that is the cancel.
 ///
-/// Catches a canceled promise that keeps an `on_cancel` which came to nothing.
+/// Catches an end of the library's own making that does not look whether the promise is pending.
 #[test]
 fn cancel_races_the_last_producer() {
     explore(MANY, [BrokenKind::Abandoned, BrokenKind::Canceled].map(rejected), |_| {
@@ -152,7 +152,7 @@ fn cancel_races_the_last_producer() {
 
 /// G2, G4: an observer registered while the last producer goes is told of that, once, on one of the two threads.
 ///
-/// Catches a registration on a promise that was settled meanwhile, and which nobody runs.
+/// Catches an observer that is appended to a promise at rest, where no lender comes to run it.
 #[test]
 fn fail_races_the_last_producer() {
     explore(MANY, [false, true], |_| {
@@ -172,7 +172,7 @@ fn fail_races_the_last_producer() {
 
 /// G2, G4: a continuation registered while the last producer goes makes up for the value.
 ///
-/// Catches a continuation on a promise that was settled meanwhile, and which nobody runs.
+/// Catches a continuation that is appended to an abandoned promise, where no lender comes to run it.
 #[test]
 fn catch_races_the_last_producer() {
     explore(MANY, [false, true], |tally| {
@@ -197,7 +197,7 @@ fn catch_races_the_last_producer() {
 
 /// G3, G7: an observer registered through a producer while the last consumer takes the value sees it, or is dropped unrun.
 ///
-/// Catches a registration that looks for an outcome which the last consumer has taken.
+/// Catches a consumer that does not look whether a lender is at work.
 #[test]
 fn done_of_a_producer_races_the_last_consumer() {
     explore(MANY, [0, 1], |tally| {

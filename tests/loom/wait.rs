@@ -8,7 +8,7 @@ use loom::thread;
 
 use crate::{Count, FEW, MANY, PREEMPTIONS, Pair, explore, outcome, poll, rejected};
 
-/// G7, G13: who waits is woken, and sees what the producer did.
+/// G7, G13: a promise that waits is woken, and sees what the producer did.
 #[test]
 fn poll_races_settle() {
     explore(PREEMPTIONS, [Ok(1)], |tally| {
@@ -21,7 +21,7 @@ fn poll_races_settle() {
     });
 }
 
-/// G2, G7: who waits is woken when the last of two producers goes.
+/// G2, G7: a promise that waits is woken when the last of two producers goes.
 #[test]
 fn poll_races_the_drop_of_the_last_producer() {
     explore(FEW, [rejected(BrokenKind::Abandoned)], |_| {
@@ -71,13 +71,33 @@ fn two_consumers_race_settle() {
         let (deferred, promise): Pair = Deferred::new();
         let clone = promise.clone();
         let value = tally.value(1);
-        let others = [
-            thread::spawn(move || assert_eq!(outcome(clone), Ok(1))),
-            thread::spawn(move || assert!(deferred.resolve(value))),
-        ];
-        assert_eq!(outcome(promise), Ok(1));
-        others.into_iter().for_each(|other| other.join().unwrap());
+        let consumers = [promise, clone].map(|promise| thread::spawn(move || assert_eq!(outcome(promise), Ok(1))));
+        assert!(deferred.resolve(value));
+        consumers.into_iter().for_each(|consumer| consumer.join().unwrap());
         assert_eq!(tally.made(), 2);
+    });
+}
+
+/// G3, G7: a second promise comes to wait while another thread settles. Both are woken, unless the second finds the outcome there.
+///
+/// Catches a settle that wakes only one of those that wait.
+#[test]
+fn a_second_waiter_races_settle() {
+    explore(MANY, [0, 1], |tally| {
+        let (deferred, mut promise): Pair = Deferred::new();
+        let mut clone = promise.clone();
+        let (first, second) = (Arc::new(Count::default()), Arc::new(Count::default()));
+        assert!(poll(&mut promise, &Waker::from(first.clone())).is_pending());
+        let value = tally.value(1);
+        let other = thread::spawn(move || assert!(deferred.resolve(value)));
+        let early = poll(&mut clone, &Waker::from(second.clone())).is_ready();
+        other.join().unwrap();
+        assert_eq!(first.get(), 1);
+        assert!(early || second.get() == 1);
+        assert_eq!(outcome(promise), Ok(1));
+        assert!(early || outcome(clone) == Ok(1));
+        assert_eq!(tally.made(), 2);
+        second.get()
     });
 }
 
@@ -112,7 +132,7 @@ fn a_dropped_waiter_races_settle() {
 
 /// G2, G7: a promise that waits is dropped while the last producer goes. It is woken or not, and its waker does not stay.
 ///
-/// Catches a drop that takes back a waker which another thread wakes.
+/// Catches a waker that stays when its promise is dropped, and one that is forgotten by the lender.
 #[test]
 fn a_dropped_waiter_races_the_last_producer() {
     explore(MANY, [0, 1], |_| {
@@ -129,7 +149,7 @@ fn a_dropped_waiter_races_the_last_producer() {
 
 /// G7: the only promise waits, and is dropped while another thread settles. The value is dropped once, and the waker does not stay.
 ///
-/// Catches a value that nobody takes and nobody drops.
+/// Catches a waker that stays when its promise is dropped, and one that is forgotten by the settle.
 #[test]
 fn the_only_waiter_is_dropped_while_another_thread_settles() {
     explore(MANY, [0, 1], |tally| {
