@@ -119,7 +119,7 @@ impl<T, E: From<Broken>, F: Flavor> Promise<T, E, Progress, F> {
     }
 
     fn settled(outcome: Result<T, E>, origin: &'static Location<'static>) -> Self {
-        Promise::from_core(Core::new_settled(E::from, origin, outcome))
+        Promise::from_core(Core::settled(E::from, origin, outcome))
     }
 }
 

@@ -60,16 +60,6 @@ impl<T, E, P, F: Flavor> Core<T, E, P, F> {
         (Ending::new(producer), promise)
     }
 
-    /// A settled promise, with no producer and one right.
-    #[inline]
-    pub(crate) fn new_settled(
-        make: fn(Broken) -> E,
-        origin: &'static Location<'static>,
-        outcome: Result<T, E>,
-    ) -> Self {
-        Core::settled(make, origin, outcome)
-    }
-
     /// A pair with something in the room of the promise.
     pub(crate) fn with_room<X: Room<F>>(
         make: fn(Broken) -> E,
@@ -301,7 +291,7 @@ fn drop_producer<F: Flavor>(promise: AnyPromise<F>) {
 #[inline(never)]
 fn abandon<F: Flavor>(mut visit: Visit<State<F>>) {
     let broken = Broken::new(BrokenKind::Abandoned, visit.ptr().origin());
-    // What is unwanted is not missed.
+    // A promise that is unwanted is not missed.
     if visit.state().is_wanted() {
         testing::note_abandoned(&broken);
     }
@@ -470,7 +460,7 @@ impl<T, E, P, F: Flavor> Core<T, E, P, F> {
         })
     }
 
-    /// What was taken here, with what is known of it.
+    /// An outcome that was taken here, with what is known of its error.
     #[inline]
     pub(crate) fn with_note(&self, outcome: Result<T, E>) -> Delivery<T, E> {
         match outcome {
@@ -650,7 +640,7 @@ impl<T, E, P, F: Flavor> Core<T, E, P, F> {
         visit.leave();
     }
 
-    /// What was scheduled has run: this promise follows it no more.
+    /// Ends the following of a schedule, which has run what it owes to this promise.
     pub(crate) fn forget_source(&self) {
         let mut visit = self.any().enter();
         let source = visit.take_source();
@@ -703,7 +693,7 @@ impl<T, E, P, F: Flavor> Core<T, E, P, F> {
     }
 }
 
-/// What has filled the last slot of an aggregate, and the producer that settles it.
+/// The slots of a full aggregate, and the producer that settles it.
 pub(crate) type Full<R, S> = Option<(R, Ending<S>)>;
 
 impl<X: Room<F>, T, E, F: Flavor> Roomy<X, T, E, Progress, F> {

@@ -90,7 +90,7 @@ fn take_up<F: Flavor>(mut visit: Visit<State<F>>, at_home: bool) {
     }
 }
 
-/// What is served once the loan has ended, and the outcome is back at rest: so a waker may poll inline.
+/// Consumers to be served once the loan has ended, and the outcome is at rest: so a waker may poll inline.
 struct Ready<F: Flavor> {
     wakers: SmallVec<[Taken<Callback<State<F>>>; 1]>,
     continuations: Vec<(Callback<State<F>>, Result<Block, Broken>, Note)>,

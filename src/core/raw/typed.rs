@@ -211,13 +211,9 @@ impl<T, E, P, F: Flavor> Core<T, E, P, F> {
         (core, Self::of(head))
     }
 
-    /// A settled promise.
+    /// A settled promise, with no producer and one right.
     #[inline]
-    pub(in crate::core) fn settled(
-        make: fn(Broken) -> E,
-        origin: &'static Location<'static>,
-        outcome: Result<T, E>,
-    ) -> Self {
+    pub(crate) fn settled(make: fn(Broken) -> E, origin: &'static Location<'static>, outcome: Result<T, E>) -> Self {
         let state = State::settled(outcome.is_ok(), origin);
         let core = Self::of(Cell::<T, E, F, ()>::allocate(1, true, Birth::of(make, origin), state, ()));
         // SAFETY: no other thread knows the promise yet, and its place is empty.
