@@ -23,6 +23,12 @@ pub(super) fn finish<F: Flavor>(mut visit: Visit<State<F>>, caller: Caller) {
     if visit.state().is_quiet() { visit.leave() } else { drain(visit, caller) }
 }
 
+/// Ends a visit that has registered an observer or a continuation: while the promise is pending, that makes nothing to do.
+#[inline(always)]
+pub(super) fn end_registration<F: Flavor>(mut visit: Visit<State<F>>, caller: Caller) {
+    if visit.state().is_pending() { visit.leave() } else { finish(visit, caller) }
+}
+
 /// Does what there is to do, in a frame; or leaves it to one.
 #[inline(never)]
 fn drain<F: Flavor>(mut visit: Visit<State<F>>, caller: Caller) {

@@ -97,22 +97,25 @@
 #![allow(missing_debug_implementations)]
 
 mod callbacks;
+mod consume;
 mod ends;
 mod flavor;
+mod follow;
 mod lend;
 mod note;
 mod progress;
 mod raw;
 mod ring;
+mod settle;
 mod state;
 mod sync;
 pub(crate) mod trampoline;
 
-pub(crate) use self::ends::{Follower, HandOn, Producer};
 pub use self::flavor::{Accepts, Flavor, Local, Threaded};
 pub(crate) use self::lend::{arrive, hand_on, run_now};
 pub(crate) use self::note::{Delivery, Note};
 pub(crate) use self::raw::Target;
 pub(crate) use self::raw::{Accepted, Core, Crosses, End, Ending, Plain, Room, Roomy};
 pub(crate) use self::ring::{Parked, downstream, parked};
+pub(crate) use self::settle::{Follower, HandOn, Producer};
 pub(crate) use self::state::{AnyPromise, AnySource, Executor, Link, State};
