@@ -4,11 +4,12 @@ use std::sync::Arc;
 
 use super::flavor::{Accepts, Flavor};
 use super::lend::{finish, leave_link};
+use super::order::Next;
 use super::progress::Event;
 use super::raw::{Content, Core, Ending, Room, Roomy, Settled, TypedVisit, Visit};
 use super::ring;
 use super::settle::HandOn;
-use super::state::{AnyPromise, Executor, Link, Next, State};
+use super::state::{AnyPromise, Executor, Link, State};
 use super::trampoline::Caller;
 use crate::broken::BrokenKind;
 use crate::list::Key;

@@ -103,6 +103,7 @@ mod flavor;
 mod follow;
 mod lend;
 mod note;
+mod order;
 mod progress;
 mod raw;
 mod ring;

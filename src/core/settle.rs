@@ -17,7 +17,7 @@ use crate::trace;
 /// A reference that counts as a producer.
 pub(crate) type Producer<T, E, P, F> = Ending<Core<T, E, P, F>>;
 
-/// What a continuation works with: it crosses threads if its promise does, and knows the promise that waits for what comes of it.
+/// What a continuation works with: it crosses threads if its promise does, and knows the promise that it settles.
 pub trait Follower<F: Flavor>: Crosses<F> + Target<State<F>> {}
 
 impl<F: Flavor, C: Crosses<F> + Target<State<F>>> Follower<F> for C {}

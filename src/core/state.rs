@@ -1,4 +1,4 @@
-//! The state of a promise whose types are not known: transitions, and [`next`](State::next), which says what comes next.
+//! The state of a promise whose types are not known, and its transitions.
 //!
 //! Nothing foreign runs in this file, and nothing of the user's is cloned or dropped: what has to be dropped is handed out.
 
@@ -55,10 +55,10 @@ pub(super) struct Rare<F: Flavor> {
     pub(super) links: Vec<Link<F>>,
     /// How many links there may be before those are looked for that have delivered.
     crowd: usize,
-    reports: Option<Box<dyn Reports>>,
-    executor: Option<Arc<Executor<F>>>,
+    pub(super) reports: Option<Box<dyn Reports>>,
+    pub(super) executor: Option<Arc<Executor<F>>>,
     /// The promise is on its way to the executor.
-    posted: bool,
+    pub(super) posted: bool,
     /// Why the library rejected it, if its kind and origin do not say all; or why it is spoiled.
     broken: Option<Broken>,
 }
@@ -84,7 +84,7 @@ pub struct State<F: Flavor> {
     pub(super) content: Content,
     /// Why the library rejected it, where no error has been made yet.
     kind: BrokenKind,
-    marks: u8,
+    pub(super) marks: u8,
     pub(super) callbacks: Callbacks<Self, Rare<F>>,
     rejected_at: Site,
 }
@@ -94,9 +94,9 @@ const CLAIMS: u8 = 1;
 /// It cancels the sources that it does not need any more, however it was settled.
 const CANCELS: u8 = 2;
 /// It leaves its sources as soon as its outcome is unwanted.
-const IDLES: u8 = 4;
+pub(super) const IDLES: u8 = 4;
 /// Something stands in its room.
-const ROOM: u8 = 8;
+pub(super) const ROOM: u8 = 8;
 
 impl<F: Flavor> Body for State<F> {
     type Number = F::Number;
@@ -115,36 +115,6 @@ impl<F: Flavor> Body for State<F> {
     fn has_room(&self) -> bool {
         self.is(ROOM)
     }
-}
-
-/// What the lender does next.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Next {
-    /// Nothing: the loan ends.
-    Rest,
-    /// Tell the next report.
-    Report,
-    /// Take the promise to its executor.
-    Post,
-    /// Run the callbacks of a cancel.
-    Cancel,
-    /// Leave the sources, and cancel them if nothing else wants them and the flag says so.
-    Leave(bool),
-    /// Tell the sources that no cancel will come from here.
-    DropClaims,
-    /// Drop what can no longer run or be of use.
-    Drop,
-    DropRoom,
-    /// Make the error of an end that the library made.
-    Make,
-    /// Show the outcome to the observers.
-    Observe,
-    /// Serve the consumers.
-    Consume,
-    /// Drop the outcome: nothing can ask for it any more.
-    Dispose,
-    /// Report an end for which no error was ever made.
-    Lose,
 }
 
 /// How one consumer gets the outcome.
@@ -184,7 +154,7 @@ impl<F: Flavor> State<F> {
     }
 
     #[inline]
-    fn is(&self, mark: u8) -> bool {
+    pub(super) fn is(&self, mark: u8) -> bool {
         self.marks & mark != 0
     }
 
@@ -255,97 +225,10 @@ impl<F: Flavor> State<F> {
         rare.broken.clone()
     }
 
-    // What comes next.
-
-    /// The one order of all that is done for a promise with callbacks of these `kinds`. Of a promise with an executor most is done there
-    /// alone (`at_home`).
-    #[inline(always)]
-    pub(super) fn next(&self, kinds: Kinds, at_home: bool) -> Next {
-        if kinds.has(Kinds::RARE | Kinds::CANCELER) || self.marks != 0 {
-            return self.next_of_any(kinds, at_home);
-        }
-        match self.content {
-            Content::Outcome if kinds.has(Kinds::OBSERVER) => Next::Observe,
-            Content::Outcome if kinds != Kinds::NONE => Next::Consume,
-            Content::Outcome if self.is_deserted() => Next::Dispose,
-            Content::Outcome => Next::Rest,
-            Content::Empty if self.is_pending() => Next::Rest,
-            Content::Nothing if kinds == Kinds::NONE => Next::Rest,
-            _ => self.next_of_any(kinds, at_home),
-        }
-    }
-
-    #[inline(never)]
-    fn next_of_any(&self, kinds: Kinds, at_home: bool) -> Next {
-        let rare = if kinds.has(Kinds::RARE) { self.callbacks.rare() } else { None };
-        let bound = !at_home && rare.is_some_and(|rare| rare.executor.is_some() && self.is_bound(kinds, rare));
-        match rare {
-            Some(rare) if bound && !rare.posted => return Next::Post,
-            Some(rare) if !bound && rare.has_events() => return Next::Report,
-            _ => {}
-        }
-        if self.is_pending() {
-            return self.next_of_pending(kinds);
-        }
-        if self.is_canceled() && kinds.has(Kinds::CANCELER) {
-            return Next::Cancel;
-        }
-        if self.is(ROOM) {
-            return Next::DropRoom;
-        }
-        if self.follows() {
-            return Next::Leave(self.cancels_sources());
-        }
-        if bound {
-            return Next::Rest;
-        }
-        if kinds.has(Kinds::CANCELER) || rare.is_some_and(Rare::has_listeners) {
-            return Next::Drop;
-        }
-        match self.content {
-            Content::Empty if self.rights > 0 || kinds.has(Kinds::OBSERVER) => Next::Make,
-            Content::Outcome if kinds.has(Kinds::OBSERVER) => Next::Observe,
-            _ if kinds.has(Kinds::OBSERVER) => Next::Drop,
-            _ if kinds.has(Kinds::WAKER | Kinds::CONTINUATION) => Next::Consume,
-            Content::Outcome if self.is_deserted() => Next::Dispose,
-            Content::Empty | Content::Spoiled if self.is_deserted() && self.is_unseen() => Next::Lose,
-            _ if self.is_deserted() && rare.is_some_and(|rare| rare.reports.is_some()) => Next::Drop,
-            _ => Next::Rest,
-        }
-    }
-
-    fn next_of_pending(&self, kinds: Kinds) -> Next {
-        if self.is(IDLES) && self.follows() && !self.is_wanted() {
-            return Next::Leave(false);
-        }
-        if self.can_be_canceled() {
-            return Next::Rest;
-        }
-        if kinds.has(Kinds::CANCELER) {
-            return Next::Drop;
-        }
-        if self.has_claims() { Next::DropClaims } else { Next::Rest }
-    }
-
-    /// Whether nothing is registered and nothing comes next, or a lender is at it: most ends of visits find no more.
-    #[inline(always)]
-    pub(super) fn is_quiet(&self) -> bool {
-        let quiet = match self.content {
-            Content::Outcome => !self.is_deserted(),
-            Content::Empty => self.is_pending(),
-            content => content == Content::Nothing,
-        };
-        self.is_lent() || (quiet && self.marks == 0 && self.callbacks.is_void())
-    }
-
-    /// What comes next, if no lender is at it.
-    #[inline(always)]
-    pub(super) fn next_at_rest(&self, at_home: bool) -> Next {
-        if self.is_lent() { Next::Rest } else { self.next(self.callbacks.kinds(), at_home) }
-    }
+    // Running elsewhere.
 
     /// Whether there is something to do that runs at the executor alone.
-    fn is_bound(&self, kinds: Kinds, rare: &Rare<F>) -> bool {
+    pub(super) fn is_bound(&self, kinds: Kinds, rare: &Rare<F>) -> bool {
         (!self.is_pending() && kinds.has(Kinds::OBSERVER | Kinds::CONTINUATION)) || rare.has_events()
     }
 
@@ -354,34 +237,6 @@ impl<F: Flavor> State<F> {
     pub(super) fn awaits_executor(&self) -> bool {
         let rare = self.callbacks.rare().filter(|rare| rare.executor.is_some());
         rare.is_some_and(|rare| self.is_bound(self.callbacks.kinds(), rare))
-    }
-
-    /// Becomes the lender. A promise with something to do at its executor is lent there alone.
-    #[inline(always)]
-    pub(super) fn start_lending(&mut self, at_home: bool) {
-        let away = !at_home && self.callbacks.kinds().has(Kinds::RARE) && self.awaits_executor();
-        self.lender = if away { 0 } else { trampoline::this_thread() };
-    }
-
-    /// What comes next for the lender, after foreign code has run: nothing, if another thread lends by now, which may be of a promise with an
-    /// executor.
-    #[inline(always)]
-    pub(super) fn resume(&mut self, at_home: bool) -> Next {
-        let elsewhere = self.is_lent() && self.lender != trampoline::this_thread();
-        if elsewhere { Next::Rest } else { self.next(self.callbacks.kinds(), at_home) }
-    }
-
-    /// Is the lender no more, if it was.
-    #[inline(always)]
-    pub(super) fn end_lending(&mut self) {
-        if self.lender == trampoline::this_thread() {
-            self.lender = 0;
-        }
-    }
-
-    /// What there is to do waits for its turn on this thread, which counts as the lender until then; but an executor need not wait for it.
-    pub(super) fn postpone(&mut self) {
-        self.lender = if self.has_executor() { 0 } else { trampoline::this_thread() };
     }
 
     pub(super) fn has_executor(&self) -> bool {
@@ -585,7 +440,7 @@ impl<F: Flavor> State<F> {
     }
 
     /// Whether a cancel can still come, here or at the end of a chain.
-    fn can_be_canceled(&self) -> bool {
+    pub(super) fn can_be_canceled(&self) -> bool {
         self.rights > self.callbacks.silent()
     }
 
@@ -612,7 +467,7 @@ impl<F: Flavor> State<F> {
         self.marks = if room { self.marks | ROOM } else { self.marks & !ROOM };
     }
 
-    fn follows(&self) -> bool {
+    pub(super) fn follows(&self) -> bool {
         self.content == Content::Follows || self.callbacks.rare().is_some_and(|rare| !rare.links.is_empty())
     }
 
@@ -638,7 +493,7 @@ impl<F: Flavor> State<F> {
     }
 
     /// Whether a source counts on a cancel from here. On an aggregate it always may: that cancels what it does not need.
-    fn has_claims(&self) -> bool {
+    pub(super) fn has_claims(&self) -> bool {
         let links = self.callbacks.rare().filter(|_| !self.is(CANCELS));
         self.is(CLAIMS) || links.is_some_and(|rare| rare.links.iter().any(|link| link.claims))
     }
@@ -688,11 +543,11 @@ impl<F: Flavor> Rare<F> {
         delivered
     }
 
-    fn has_events(&self) -> bool {
+    pub(super) fn has_events(&self) -> bool {
         self.reports.as_ref().is_some_and(|reports| reports.has_events())
     }
 
-    fn has_listeners(&self) -> bool {
+    pub(super) fn has_listeners(&self) -> bool {
         self.reports.as_ref().is_some_and(|reports| reports.has_listeners())
     }
 

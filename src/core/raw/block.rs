@@ -4,7 +4,8 @@ use std::alloc::{Layout, alloc, dealloc, handle_alloc_error};
 use std::ptr;
 
 use super::callback::Callback;
-use super::head::{Body, CloneFn, Lent, Own, Ptr, Settled};
+use super::content::{Lent, Own};
+use super::head::{Body, CloneFn, Ptr, Settled};
 use crate::core::note::Note;
 
 /// An outcome of a type that is not known.
@@ -58,7 +59,7 @@ impl Block {
     /// The outcome of a promise itself.
     pub(in crate::core) fn move_from<S: Body>(promise: &Ptr<S>, _: Own) -> Self {
         let room = Room::new(promise.table().outcome);
-        // SAFETY: the outcome is in its place, and the caller's, who gives it away; the block has its layout.
+        // SAFETY: the outcome is in its place, and the caller's, which gives it away; the block has its layout.
         unsafe { ptr::copy_nonoverlapping(promise.place().cast::<u8>(), room.place.cast(), room.layout.size()) };
         Block { room, drop: promise.table().drop }
     }

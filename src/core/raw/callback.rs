@@ -7,7 +7,8 @@ use std::ops::{BitAnd, BitOr};
 use std::ptr::NonNull;
 use std::task::Waker;
 
-use super::head::{Body, Lent, Own, Ptr, Settled};
+use super::content::{Lent, Own};
+use super::head::{Body, Ptr, Settled};
 use crate::broken::Broken;
 use crate::core::flavor::{Accepts, Flavor};
 use crate::core::note::{Delivery, Note};
@@ -139,7 +140,7 @@ const SILENT: usize = 1;
 /// If `F` is [`Threaded`](crate::core::Threaded), it is as good as `Send`.
 pub unsafe trait Crosses<F: Flavor>: 'static {}
 
-/// What a continuation works with: it knows the promise that waits for what comes of it.
+/// What a continuation works with: it knows the promise that it settles.
 pub trait Target<S: Body> {
     fn target(&self) -> &Ptr<S>;
 }
@@ -377,7 +378,7 @@ impl<S: Body> Callback<S> {
 
     /// The promise that waits for what a continuation makes.
     pub(in crate::core) fn target(&self) -> Option<&Ptr<S>> {
-        // SAFETY: the data is what the function was made for. What comes back lives in it, and is not changed.
+        // SAFETY: the data is what the function was made for. The reference that it returns is into the data, which is not changed.
         unsafe { (self.calls().target)(self.data.get()).as_ref() }
     }
 

@@ -7,6 +7,7 @@ use std::mem::ManuallyDrop;
 use std::panic::{Location, RefUnwindSafe, UnwindSafe};
 use std::ptr::{self, NonNull};
 
+use super::content::{Content, Fill, Own};
 use super::word::{Held, Number, Word};
 use crate::broken::Broken;
 use crate::core::sync::{AtomicU32, Tracked};
@@ -71,54 +72,6 @@ pub(super) struct Maker(pub(super) *const ());
 /// Clones the outcome of one promise to an empty place.
 #[derive(Clone, Copy)]
 pub(in crate::core) struct CloneFn(pub(super) unsafe fn(*const (), *mut ()));
-
-/// What stands in the place of the outcome. Only the methods of this type change it, and they hand out the rights to use the place.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub enum Content {
-    /// Nothing yet.
-    Empty,
-    /// What the promise follows.
-    Follows,
-    Outcome,
-    /// The outcome is gone: its last consumer has it, or it was dropped.
-    Nothing,
-    /// There is no outcome to be had: making the error panicked.
-    Spoiled,
-}
-
-/// The right to fill the place, before the visit ends or as its lender.
-#[must_use]
-pub(in crate::core) struct Fill(());
-
-/// The right to look at the outcome in its place, as its lender.
-#[derive(Clone, Copy)]
-pub(in crate::core) struct Lent(());
-
-/// The right to move the outcome out of its place, or to drop it there.
-#[must_use]
-pub(in crate::core) struct Own(());
-
-impl Content {
-    #[inline]
-    pub(in crate::core) fn fill(&mut self) -> Fill {
-        debug_assert!(*self == Content::Empty, "a place is filled twice");
-        *self = Content::Outcome;
-        Fill(())
-    }
-
-    #[inline]
-    pub(in crate::core) fn lend(self) -> Lent {
-        debug_assert!(self == Content::Outcome, "there is no outcome to lend");
-        Lent(())
-    }
-
-    #[inline]
-    pub(in crate::core) fn take(&mut self) -> Own {
-        debug_assert!(*self == Content::Outcome, "there is no outcome to take");
-        *self = Content::Nothing;
-        Own(())
-    }
-}
 
 /// A counted pointer to a promise whose types are not known. It keeps the memory, and nothing else.
 ///
@@ -561,46 +514,5 @@ impl<S: Body> Head<S> {
     #[inline]
     pub(super) fn state_mut(&mut self) -> &mut S {
         self.state.get_mut()
-    }
-}
-
-/// Something for the trampoline: a promise, and what is to be done with it, whatever the flavor.
-pub(in crate::core) struct Job {
-    ptr: NonNull<()>,
-    run: *const (),
-    /// Takes the reference over; calls the function if it is told so.
-    end: unsafe fn(NonNull<()>, *const (), bool),
-}
-
-impl Job {
-    #[inline]
-    pub(in crate::core) fn new<S: Body>(ptr: Ptr<S>, run: fn(Ptr<S>)) -> Self {
-        Job {
-            ptr: ptr.into_head().cast(),
-            run: run as *const (),
-            end: |ptr, run, runs| {
-                // SAFETY: the reference was taken from a `Ptr<S>`, and is taken over once.
-                let ptr = unsafe { Ptr::<S>::of(ptr.cast()) };
-                if runs {
-                    // SAFETY: it was made of such a function.
-                    let run = unsafe { std::mem::transmute::<*const (), fn(Ptr<S>)>(run) };
-                    run(ptr);
-                }
-            },
-        }
-    }
-
-    #[inline]
-    pub(in crate::core) fn run(self) {
-        let this = ManuallyDrop::new(self);
-        // SAFETY: the function was made for this pointer, which it takes over.
-        unsafe { (this.end)(this.ptr, this.run, true) }
-    }
-}
-
-impl Drop for Job {
-    fn drop(&mut self) {
-        // SAFETY: the function was made for this pointer. A job that has run is not dropped.
-        unsafe { (self.end)(self.ptr, self.run, false) }
     }
 }

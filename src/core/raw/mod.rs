@@ -37,17 +37,21 @@
 
 mod block;
 mod callback;
+mod content;
 mod ending;
 mod head;
+mod job;
 mod typed;
 mod word;
 
 pub(in crate::core) use self::block::Block;
 pub(crate) use self::callback::{Accepted, Crosses, Target};
 pub(in crate::core) use self::callback::{Callback, Kinds};
+pub(in crate::core) use self::content::{Content, Fill, Lent, Own};
 pub(crate) use self::ending::{End, Ending};
-pub(in crate::core) use self::head::{Body, CloneFn, Content, Fill, Job, Lent, Own};
+pub(in crate::core) use self::head::{Body, CloneFn};
 pub(crate) use self::head::{Ptr, Settled, Source, Visit};
+pub(in crate::core) use self::job::Job;
 pub(in crate::core) use self::typed::TypedVisit;
 pub(crate) use self::typed::{Core, Plain, Room, Roomy};
 pub(in crate::core) use self::word::Number;

@@ -9,7 +9,8 @@ use std::panic::Location;
 use std::ptr::NonNull;
 
 use super::callback::{Crosses, Target};
-use super::head::{self, Birth, CloneFn, Fill, Head, Lent, Loss, Maker, Own, Ptr, Source, Table, Visit};
+use super::content::{Fill, Lent, Own};
+use super::head::{self, Birth, CloneFn, Head, Loss, Maker, Ptr, Source, Table, Visit};
 use crate::broken::Broken;
 use crate::core::flavor::{Accepts, CrossesThreads, Flavor, Local};
 use crate::core::note;
@@ -134,8 +135,8 @@ pub struct Core<T: 'static, E: 'static, P: 'static, F: Flavor> {
 }
 
 // SAFETY: threads share the state, but only one is inside at a time, in a flavor that crosses threads. What the state holds was accepted
-// by the flavor, so it is `Send`: callbacks and rooms are `Crosses`, and a source or a follower is made of a `Core` whose types are. The outcome and the reports
-// are used by one thread at a time, and may be dropped on any: they are `Send` by the bounds.
+// by the flavor, so it is `Send`: callbacks and rooms are `Crosses`, and a source or a follower is made of a `Core` whose types are. The outcome
+// and the reports are used by one thread at a time, and may be dropped on any: they are `Send` by the bounds.
 unsafe impl<T: Send, E: Send, P: Send, F: Flavor + CrossesThreads> Send for Core<T, E, P, F> {}
 // SAFETY: a shared `Core` can be cloned, and is as good as one that was sent. No two threads look at one outcome at once.
 unsafe impl<T: Send, E: Send, P: Send, F: Flavor + CrossesThreads> Sync for Core<T, E, P, F> {}
@@ -279,7 +280,7 @@ impl<T, E, P, F: Flavor> Core<T, E, P, F> {
     /// Moves the outcome out.
     #[inline]
     pub(in crate::core) fn read(&self, _: Own) -> Result<T, E> {
-        // SAFETY: the outcome is in its place, and the caller's, who reads it once.
+        // SAFETY: the outcome is in its place, and the caller's, which reads it once.
         unsafe { read_in_words(self.place()) }
     }
 

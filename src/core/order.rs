@@ -1,0 +1,155 @@
+//! The one order of all that is done for a promise: [`next`](State::next) says what the lender does.
+//!
+//! [`next`](State::next) is a function of the state alone. What changes here is the lender alone.
+
+use super::flavor::Flavor;
+use super::raw::{Content, Kinds};
+use super::state::{IDLES, ROOM, Rare, State};
+use super::trampoline;
+
+/// What the lender does next.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Next {
+    /// Nothing: the loan ends.
+    Rest,
+    /// Tell the next report.
+    Report,
+    /// Take the promise to its executor.
+    Post,
+    /// Run the callbacks of a cancel.
+    Cancel,
+    /// Leave the sources, and cancel them if nothing else wants them and the flag says so.
+    Leave(bool),
+    /// Tell the sources that no cancel will come from here.
+    DropClaims,
+    /// Drop what can no longer run or be of use.
+    Drop,
+    DropRoom,
+    /// Make the error of an end that the library made.
+    Make,
+    /// Show the outcome to the observers.
+    Observe,
+    /// Serve the consumers.
+    Consume,
+    /// Drop the outcome: nothing can ask for it any more.
+    Dispose,
+    /// Report an end for which no error was ever made.
+    Lose,
+}
+
+impl<F: Flavor> State<F> {
+    /// The one order of all that is done for a promise with callbacks of these `kinds`. Of a promise with an executor most is done there
+    /// alone (`at_home`).
+    #[inline(always)]
+    pub(super) fn next(&self, kinds: Kinds, at_home: bool) -> Next {
+        if kinds.has(Kinds::RARE | Kinds::CANCELER) || self.marks != 0 {
+            return self.next_of_any(kinds, at_home);
+        }
+        match self.content {
+            Content::Outcome if kinds.has(Kinds::OBSERVER) => Next::Observe,
+            Content::Outcome if kinds != Kinds::NONE => Next::Consume,
+            Content::Outcome if self.is_deserted() => Next::Dispose,
+            Content::Outcome => Next::Rest,
+            Content::Empty if self.is_pending() => Next::Rest,
+            Content::Nothing if kinds == Kinds::NONE => Next::Rest,
+            _ => self.next_of_any(kinds, at_home),
+        }
+    }
+
+    #[inline(never)]
+    fn next_of_any(&self, kinds: Kinds, at_home: bool) -> Next {
+        let rare = if kinds.has(Kinds::RARE) { self.callbacks.rare() } else { None };
+        let bound = !at_home && rare.is_some_and(|rare| rare.executor.is_some() && self.is_bound(kinds, rare));
+        match rare {
+            Some(rare) if bound && !rare.posted => return Next::Post,
+            Some(rare) if !bound && rare.has_events() => return Next::Report,
+            _ => {}
+        }
+        if self.is_pending() {
+            return self.next_of_pending(kinds);
+        }
+        if self.is_canceled() && kinds.has(Kinds::CANCELER) {
+            return Next::Cancel;
+        }
+        if self.is(ROOM) {
+            return Next::DropRoom;
+        }
+        if self.follows() {
+            return Next::Leave(self.cancels_sources());
+        }
+        if bound {
+            return Next::Rest;
+        }
+        if kinds.has(Kinds::CANCELER) || rare.is_some_and(Rare::has_listeners) {
+            return Next::Drop;
+        }
+        match self.content {
+            Content::Empty if self.rights > 0 || kinds.has(Kinds::OBSERVER) => Next::Make,
+            Content::Outcome if kinds.has(Kinds::OBSERVER) => Next::Observe,
+            _ if kinds.has(Kinds::OBSERVER) => Next::Drop,
+            _ if kinds.has(Kinds::WAKER | Kinds::CONTINUATION) => Next::Consume,
+            Content::Outcome if self.is_deserted() => Next::Dispose,
+            Content::Empty | Content::Spoiled if self.is_deserted() && self.is_unseen() => Next::Lose,
+            _ if self.is_deserted() && rare.is_some_and(|rare| rare.reports.is_some()) => Next::Drop,
+            _ => Next::Rest,
+        }
+    }
+
+    fn next_of_pending(&self, kinds: Kinds) -> Next {
+        if self.is(IDLES) && self.follows() && !self.is_wanted() {
+            return Next::Leave(false);
+        }
+        if self.can_be_canceled() {
+            return Next::Rest;
+        }
+        if kinds.has(Kinds::CANCELER) {
+            return Next::Drop;
+        }
+        if self.has_claims() { Next::DropClaims } else { Next::Rest }
+    }
+
+    /// Whether nothing is registered and nothing is left to do, or a lender is at it: most ends of visits find no more.
+    #[inline(always)]
+    pub(super) fn is_quiet(&self) -> bool {
+        let quiet = match self.content {
+            Content::Outcome => !self.is_deserted(),
+            Content::Empty => self.is_pending(),
+            content => content == Content::Nothing,
+        };
+        self.is_lent() || (quiet && self.marks == 0 && self.callbacks.is_void())
+    }
+
+    /// The next thing to do, if no lender is at it.
+    #[inline(always)]
+    pub(super) fn next_at_rest(&self, at_home: bool) -> Next {
+        if self.is_lent() { Next::Rest } else { self.next(self.callbacks.kinds(), at_home) }
+    }
+
+    /// Becomes the lender. A promise with something to do at its executor is lent there alone.
+    #[inline(always)]
+    pub(super) fn start_lending(&mut self, at_home: bool) {
+        let away = !at_home && self.callbacks.kinds().has(Kinds::RARE) && self.awaits_executor();
+        self.lender = if away { 0 } else { trampoline::this_thread() };
+    }
+
+    /// The next thing for the lender, after foreign code has run: nothing, if another thread lends by now, which may be of a promise with an
+    /// executor.
+    #[inline(always)]
+    pub(super) fn resume(&mut self, at_home: bool) -> Next {
+        let elsewhere = self.is_lent() && self.lender != trampoline::this_thread();
+        if elsewhere { Next::Rest } else { self.next(self.callbacks.kinds(), at_home) }
+    }
+
+    /// Is the lender no more, if it was.
+    #[inline(always)]
+    pub(super) fn end_lending(&mut self) {
+        if self.lender == trampoline::this_thread() {
+            self.lender = 0;
+        }
+    }
+
+    /// What there is to do waits for its turn on this thread, which counts as the lender until then; but an executor need not wait for it.
+    pub(super) fn postpone(&mut self) {
+        self.lender = if self.has_executor() { 0 } else { trampoline::this_thread() };
+    }
+}
