@@ -15,7 +15,7 @@ use crate::state::State;
 /// are producers of the same promise: a success callback and an error callback can own one each.
 ///
 /// When the last `Deferred` is dropped before one of them settled, the promise is rejected with
-/// [`BrokenKind::Abandoned`](crate::BrokenKind::Abandoned), which reads as the error type by `E: From<Broken>`. Nobody waits for a dead producer.
+/// [`BrokenKind::Abandoned`](crate::BrokenKind::Abandoned), which reads as the error type by `E: From<Broken>`. No promise waits for a dead producer.
 ///
 /// It is `Send` and `Sync` where `T`, `E` and `P` are `Send`. [`local::Deferred`](crate::local::Deferred) is the same for one
 /// thread, where neither values nor callbacks need be `Send`.
@@ -41,7 +41,7 @@ impl<T, E, P, F: Flavor> Deferred<T, E, P, F> {
     /// Settles the promise with a value; `false` if it was settled already, and the value is dropped.
     ///
     /// Callbacks run before `resolve` returns, on this thread: first `done` and `always` in the order of their registration, then
-    /// `then` and the aggregates; awaiting tasks are woken in between. Two exceptions leave the callbacks to somebody who is at work
+    /// `then` and the aggregates; awaiting tasks are woken in between. Two exceptions leave the callbacks to a thread that is at work
     /// already: a progress report of this promise is just being told, on another thread or further up this thread's stack; or more
     /// than sixteen settles nest on this thread. Everything that happened before `resolve` is visible to every callback
     /// and consumer.
@@ -105,7 +105,7 @@ impl<T, E, P, F: Flavor> Deferred<T, E, P, F> {
     ///
     /// Every `progress` callback sees this report before any sees the next, and all of them before the settle that comes after it.
     /// Callbacks run before `notify` returns, with the exceptions of [`resolve`](Deferred::resolve): while another report of this
-    /// promise is told, whoever tells it tells this one, too. A later callback is told the last report at once.
+    /// promise is told, the thread that tells it tells this one, too. A later callback is told the last report at once.
     ///
     /// # Panics
     ///
@@ -213,10 +213,11 @@ impl<T, E, P, F: Flavor> Deferred<T, E, P, F> {
         self
     }
 
-    /// Registers a callback for the case that somebody calls [`Promise::cancel`](crate::Promise::cancel): the place to stop the work.
+    /// Registers a callback for a call of [`Promise::cancel`](crate::Promise::cancel): the place to stop the work.
     ///
     /// It runs after the cancel has won, before the observers, on the canceling thread, or on the one that is just telling a report
-    /// of this promise, once it has told it; at once if the promise is canceled already. It is dropped unrun when the promise is settled otherwise, and when nobody is left who could cancel.
+    /// of this promise, once it has told it; at once if the promise is canceled already. It is dropped unrun when the promise is settled
+    /// otherwise, and when no promise is left that could cancel.
     ///
     /// # Panics
     ///
@@ -259,7 +260,7 @@ impl<T, E, P, F: Flavor> Deferred<T, E, P, F> {
         self.core().state()
     }
 
-    /// Whether somebody still holds a promise, or registered a callback: a producer may stop if not.
+    /// Whether a promise is still held, or a callback registered: a producer may stop if not.
     ///
     /// # Examples
     ///

@@ -12,7 +12,7 @@
 //! - The loop works for another thread: give that one a [`Handle`](crate::Handle), whose promises are thread-safe.
 //!
 //! Both flavors are one type, so all methods are those of [`Deferred`](crate::Deferred) and [`Promise`](crate::Promise), and
-//! [`when`](crate::when()) serves both. `wait` is for the thread-safe flavor alone: nobody else could settle while this thread waits.
+//! [`when`](crate::when()) serves both. `wait` is for the thread-safe flavor alone: no other thread could settle while this one waits.
 //!
 //! # Examples
 //!
@@ -107,12 +107,12 @@
 //! |---|---|
 //! | `Rc<..> cannot be sent between threads safely`, at `done`, `then`, `progress` and the like | A callback of a thread-safe promise captures or makes it. Take `local`, or `into_local` first. |
 //! | `the method then exists .. but its trait bounds were not satisfied: Rc<..>: Send` | A thread-safe promise of a value that is not `Send` can be observed, not continued. Take `local`. |
-//! | ``a `deferral::local` promise or deferred cannot be sent between threads``, at `thread::spawn` and the like | A local end goes to another thread. Send one of a thread-safe pair, as above. |
+//! | ``a `deferral::local` promise or deferred cannot be sent between threads``, at `thread::spawn` and the like | A local end goes to another thread. Send one of a thread-safe pair. |
 //! | `future cannot be sent between threads safely`, of type `Promise<.., Local>` | In a future for another thread, take `current().sleep(..)` for `sleep(..)`, and so on; or give it to [`EventLoop::spawn`](crate::EventLoop::spawn) or [`spawn`](crate::spawn()), which ask for no `Send`. |
 //! | `.. is neither a Result nor a promise of the Local flavor` | Call `into_local` on the thread-safe promise that a continuation or `when` meets among local ones. |
 //! | `expected Promise<..>, found Promise<.., Local>` | A function takes the thread-safe flavor: let it take the local one, or either ([`Flavor`](crate::flavor::Flavor) shows how). |
 //! | `expected Promise<.., Local>, found Promise<..>`, as of [`timeout`](crate::timeout()) | Call `into_local`, or take the methods of [`current()`](crate::current()). |
-//! | `no method named wait found for struct Promise<.., Local>` | Nobody else could settle it meanwhile: await it, chain it, or give it to [`run_until_complete`](crate::EventLoop::run_until_complete). |
+//! | `no method named wait found for struct Promise<.., Local>` | No other thread could settle it meanwhile: await it, chain it, or give it to [`run_until_complete`](crate::EventLoop::run_until_complete). |
 
 use crate::Progress;
 use crate::broken::Broken;

@@ -220,7 +220,7 @@ impl EventLoop {
         self.local.run_until_complete(future, |local| Dump::of(local).to_string())
     }
 
-    /// Runs the loop until somebody calls [`Handle::stop`].
+    /// Runs the loop until [`Handle::stop`] is called.
     ///
     /// It ends after the turn in which the stop is seen: what is ready runs, what that schedules stays for the next run. A stop before
     /// the run lets it run one turn, as in asyncio.
@@ -327,7 +327,7 @@ impl EventLoop {
     /// a task woken, by another thread or by the host's own code; a timer made earlier than those before; a [`Handle::stop`]. If there
     /// is work when `f` is set, it is called at once.
     ///
-    /// It is called at most once until the next turn, which takes all work together, and not for what comes while a turn runs: of that,
+    /// It is called at most once until the next turn, which takes all work together, and not for work that is made while a turn runs: of that,
     /// the [`Turn`] tells. While the loop runs by itself (`run_forever` and the like) it is not called either, but afterwards, if something is
     /// left to do.
     ///
@@ -397,18 +397,18 @@ impl EventLoop {
     ///
     /// For each task that is: the line that spawned it; whether it is queued, waits, or runs just now, and since when; where the
     /// promise was made that it waits for; and which tasks and timers of this loop owe that, also through `then`, `when`, `timeout` and
-    /// their kin. [`Dump`] is data, and its `Display` draws the tree of who waits for whom, as Python's `asyncio pstree` does.
+    /// their kin. [`Dump`] is data, and its `Display` draws the tree of the waiting tasks, as Python's `asyncio pstree` does.
     ///
     /// A task may be asked for while it is being polled, and the loop may be dumped from anywhere on its thread: by a callback, a timer
-    /// that serves as a watchdog, or a destructor. It changes nothing, and never panics. While nobody asks, it costs no allocation,
+    /// that serves as a watchdog, or a destructor. It changes nothing, and never panics. Until it is called, it costs no allocation,
     /// and a few stores in a poll that ends pending.
     ///
     /// # What it does not know
     ///
     /// - A task that polls several promises is shown to wait for the one that it found pending last. Let it await a
-    ///   [`when`](crate::when()) of them, and all who owe them are shown.
+    ///   [`when`](crate::when()) of them, and all that owe them are shown.
     /// - A task that waits for something that is no promise, as a channel or a stream of futures, just waits.
-    /// - Of a task that runs just now, only who waits for its very promise is known, not who waits for what is derived from it; of a
+    /// - Of a task that runs just now, only the tasks that await its very promise are known, not those that await one derived from it; of a
     ///   call that runs, nothing.
     /// - What other threads have sent to a [`Handle`] is seen when the loop receives it, at the beginning of a turn.
     ///

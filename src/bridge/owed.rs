@@ -44,7 +44,7 @@ impl<T, E, P, F: Flavor> Owed<T, E, P, F> {
     }
 
     fn resolve(self, value: T) {
-        // What was scheduled has run, and needs not be taken back.
+        // The work that was scheduled has run, and needs not be taken back.
         self.producer.forget_source();
         self.producer.settle(Ok(value), Note::UNKNOWN, Caller::Quiet);
     }

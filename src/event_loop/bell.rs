@@ -33,7 +33,7 @@ mod condvar {
         }
     }
 
-    /// Whether the loop sleeps, and nobody has woken it yet. It is kept under the lock.
+    /// Whether the loop sleeps, and no thread has woken it yet. It is kept under the lock.
     #[derive(Default)]
     pub(crate) struct Sleeper(pub(crate) bool);
 
@@ -93,7 +93,7 @@ mod reactor {
         }
     }
 
-    /// What ends the sleep of a loop that sleeps, until somebody does so. It is kept under the lock.
+    /// The waker of a loop that sleeps, until a thread takes it. It is kept under the lock.
     #[derive(Default)]
     pub(crate) struct Sleeper(pub(crate) Option<Waker>);
 

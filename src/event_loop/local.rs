@@ -48,7 +48,7 @@ pub(crate) struct Name {
     pub(super) number: u32,
 }
 
-/// What comes back from async-task when a token was woken.
+/// The task that async-task gives back when a token was woken.
 pub(crate) type Runnable = async_task::Runnable<Name>;
 
 /// The future of a `run_until_complete`, as its loop sees it.
@@ -86,7 +86,7 @@ pub(crate) struct Local {
     pub(super) hushed: Cell<bool>,
     /// The next timer, as the host last heard of it.
     pub(super) announced: Cell<Option<Instant>>,
-    /// What those who know of promises keep with the loop.
+    /// What the bridge to promises keeps with the loop.
     companion: OnceCell<Box<dyn Any>>,
     /// The future of the `run_until_complete` that goes on.
     pub(super) main: RefCell<Option<Main>>,
@@ -128,7 +128,7 @@ impl Local {
         &self.remote
     }
 
-    /// What somebody keeps with the loop, made the first time.
+    /// What the bridge keeps with the loop, made by the first call.
     pub(crate) fn companion(&self, make: impl FnOnce() -> Box<dyn Any>) -> &dyn Any {
         &**self.companion.get_or_init(make)
     }

@@ -85,7 +85,7 @@ impl Wake for MainWaker {
     }
 
     fn wake_by_ref(self: &Arc<Self>) {
-        // ORDERING: Release, for the Acquire of `take`. That the flag is up before the loop is roused, the lock sees to: whoever
+        // ORDERING: Release, for the Acquire of `take`. That the flag is up before the loop is roused, the lock sees to: the thread that
         // clears `woken` there looks at the flag before it sleeps.
         let first = !self.woken.swap(true, Ordering::AcqRel);
         if first {

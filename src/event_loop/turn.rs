@@ -105,7 +105,7 @@ impl Local {
         timers.drain_due(now, |timer, call| {
             if timer.is_late() {
                 if !self.has_call(call) {
-                    return; // canceled: it holds up nobody
+                    return; // A canceled timer holds up nothing.
                 }
                 held = held.min(timer.deadline);
             }

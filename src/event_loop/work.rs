@@ -16,7 +16,7 @@ pub(crate) trait LocalCall {
     fn run(&mut self);
     /// Reads the beginning of what it will run on.
     fn fetch(&self) {}
-    /// What it settles when it has run, in the terms of whoever made it.
+    /// The promise that it settles when it has run, as its maker knows it.
     fn owes(&self) -> Option<Box<dyn Any>>;
 }
 
@@ -50,7 +50,7 @@ pub(super) struct Call {
 
 /// A future that tells on request what it owes. Its poll begins with [`awaited::begin`](crate::awaited::begin).
 pub(crate) trait LocalFuture: Future<Output = ()> {
-    /// What it settles when it is done, in the terms of whoever made it.
+    /// The promise that it settles when it is done, as its maker knows it.
     fn owes(self: Pin<&Self>) -> Option<Box<dyn Any>>;
 }
 

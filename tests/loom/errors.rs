@@ -94,9 +94,9 @@ fn two_consumers_race_the_making_of_an_error() {
     });
 }
 
-/// G10: all handles of a rejected promise go at once, on two threads, and nobody has looked at the error: that is told once.
+/// G10: all handles of a rejected promise go at once, on two threads, and nothing has looked at the error: that is told once.
 ///
-/// Catches an error that the last handle drops without a look whether anybody has seen it.
+/// Catches an error that the last handle drops without a look whether a callback has seen it.
 #[test]
 fn a_lost_error_is_told_once() {
     explore(MANY, [1], |_| {

@@ -230,7 +230,7 @@ fn a_settle_races_a_consumer_in_the_middle_of_the_chain() {
 
 /// G7: an aggregate is dropped while one of its inputs is settled. It lets go of the other one.
 ///
-/// Catches a drop that does not look whether an aggregate is of use to anybody.
+/// Catches a drop that does not look whether an aggregate is still wanted.
 #[test]
 fn a_dropped_when_races_its_inputs() {
     explore(PREEMPTIONS, [()], |tally| {

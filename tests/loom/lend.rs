@@ -1,4 +1,4 @@
-//! A lender at work, and what comes meanwhile.
+//! A lender at work, and other threads that come meanwhile.
 
 use deferral::{Deferred, State};
 use loom::future::block_on;

@@ -1,4 +1,4 @@
-//! Reports of progress, and who listens.
+//! Reports of progress, and their listeners.
 
 use deferral::{Broken, Deferred, Promise, State};
 use loom::thread;

@@ -38,7 +38,7 @@ fn told(deferred: &Deferred<Value>) -> Count {
     told
 }
 
-/// G7: the last two references to a settled promise end at once: what nobody took is dropped, once.
+/// G7: the last two references to a settled promise end at once: an outcome that nothing took is dropped, once.
 #[test]
 fn the_last_two_references_end_at_once() {
     explore(PREEMPTIONS, [()], |tally| {

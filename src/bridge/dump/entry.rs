@@ -27,7 +27,7 @@ pub struct Entry {
     /// were several. `None` if it found none, and waits for something else.
     pub awaits: Option<&'static Location<'static>>,
     /// What on this loop owes the outcome of that promise, or of one that it is derived from: tasks first. There are several if it is
-    /// derived from several, and none if somebody outside settles it, by a `Deferred`, from another thread or on another loop.
+    /// derived from several, and none if a `Deferred` outside settles it, from another thread or on another loop.
     pub owners: Vec<Owner>,
 }
 

@@ -196,7 +196,7 @@ fn a_late_outcome_inside_a_callback() {
     assert_eq!(self::told(|| drop((deferred, promise))), [TOLD]);
 }
 
-/// Derived promises that nobody holds, and which end with a bomb each as their source is settled.
+/// Derived promises that nothing holds, and which end with a bomb each as their source is settled.
 type Derive = fn(Promise<u32, Bomb>, Bomb);
 
 const DERIVED: [(&str, Derive); 7] = [
@@ -212,7 +212,7 @@ const DERIVED: [(&str, Derive); 7] = [
     }),
 ];
 
-/// G9: a derived promise that nobody holds disposes of its outcome inside the settle that led to it. The first panic resumes there, and
+/// G9: a derived promise that nothing holds disposes of its outcome inside the settle that led to it. The first panic resumes there, and
 /// the other consumers are served.
 #[test]
 fn a_derived_outcome_panics_out_of_the_settle() {
