@@ -1,6 +1,7 @@
 //! The callbacks of a promise: none, one in place, or lists. Beside this file only the loop of `lend` asks which.
 
-use super::raw::{Body, Callback, CloneFn, Kinds};
+use super::raw::{Block, Body, Callback, CloneFn, Kinds};
+use crate::broken::Broken;
 use crate::list::{Key, List, Taken};
 
 /// The callbacks of a promise, and, of a promise that needs it, its rare part: `R`.
@@ -8,10 +9,13 @@ pub(super) struct Callbacks<S: Body, R>(Option<Callback<S>>, std::marker::Phanto
 
 /// In the place of the one callback. Once there, it stays.
 struct Lists<S: Body, R> {
+    /// Which lists are not empty, and that these are lists.
+    kinds: Kinds,
     observers: Vec<Callback<S>>,
     cancelers: Vec<Callback<S>>,
     continuations: List<Callback<S>>,
     wakers: List<Callback<S>>,
+    ready: Vec<Ready<S>>,
     /// The number of continuations that cannot cancel.
     silent: u32,
     /// Recorded by the first clone of a promise: with one consumer alone nothing is ever cloned.
@@ -19,12 +23,16 @@ struct Lists<S: Body, R> {
     rare: Option<Box<R>>,
 }
 
+/// A continuation, and what it gets once the loan has ended.
+pub(super) type Ready<S> = (Callback<S>, Result<Block, Broken>);
+
 /// For how many observers there is room to begin with.
 const FEW: usize = 4;
 
 impl<S: Body, R> Lists<S, R> {
     fn push(&mut self, callback: Callback<S>) -> Key {
         let kinds = callback.kinds();
+        self.kinds.set(kinds, true);
         if kinds.has(Kinds::OBSERVER) {
             if self.observers.len() == self.observers.capacity() {
                 self.grow();
@@ -50,14 +58,6 @@ impl<S: Body, R> Lists<S, R> {
     }
 }
 
-/// All consumers of a promise that has lists of them, in the order of their registration.
-pub(super) struct Consumers<S: Body> {
-    pub(super) wakers: Taken<Callback<S>>,
-    pub(super) continuations: Taken<Callback<S>>,
-    /// How many continuations these are.
-    pub(super) count: u32,
-}
-
 impl<S: Body, R: Default + 'static> Callbacks<S, R> {
     pub(super) const NONE: Self = Callbacks(None, std::marker::PhantomData);
 
@@ -75,10 +75,12 @@ impl<S: Body, R: Default + 'static> Callbacks<S, R> {
     fn make_lists(&mut self) -> &mut Lists<S, R> {
         if self.lists().is_none() {
             let mut lists = Box::new(Lists::<S, R> {
+                kinds: Kinds::LISTS,
                 observers: Vec::new(),
                 cancelers: Vec::new(),
                 continuations: List::new(),
                 wakers: List::new(),
+                ready: Vec::new(),
                 silent: 0,
                 clone: None,
                 rare: None,
@@ -112,7 +114,9 @@ impl<S: Body, R: Default + 'static> Callbacks<S, R> {
 
     /// The rare part: from now on it is there.
     pub(super) fn make_rare(&mut self) -> &mut R {
-        self.make_lists().rare.get_or_insert_default()
+        let lists = self.make_lists();
+        lists.kinds.set(Kinds::RARE, true);
+        lists.rare.get_or_insert_default()
     }
 
     /// Whether nothing was ever registered that is still here.
@@ -121,27 +125,19 @@ impl<S: Body, R: Default + 'static> Callbacks<S, R> {
         self.0.is_none()
     }
 
-    /// Which kinds are registered.
-    #[inline]
+    /// Whether nothing is registered.
+    #[inline(always)]
+    pub(super) fn is_idle(&self) -> bool {
+        self.0.as_ref().is_none_or(|one| one.as_lists().is_some_and(|lists: &Lists<S, R>| lists.kinds == Kinds::LISTS))
+    }
+
+    /// Which kinds are registered, and whether there are lists of them.
+    #[inline(always)]
     pub(super) fn kinds(&self) -> Kinds {
         match &self.0 {
             None => Kinds::NONE,
-            Some(callback) => match callback.kinds() {
-                Kinds::LISTS => self.kinds_of_lists(),
-                kinds => kinds,
-            },
+            Some(callback) => callback.as_lists::<Lists<S, R>>().map_or(callback.kinds(), |lists| lists.kinds),
         }
-    }
-
-    #[inline(never)]
-    fn kinds_of_lists(&self) -> Kinds {
-        let Some(lists) = self.lists() else { return Kinds::NONE };
-        let which = |empty: bool, kinds| if empty { Kinds::NONE } else { kinds };
-        which(lists.rare.is_none(), Kinds::RARE)
-            | which(lists.observers.is_empty(), Kinds::OBSERVER)
-            | which(lists.cancelers.is_empty(), Kinds::CANCELER)
-            | which(lists.continuations.is_empty(), Kinds::CONTINUATION)
-            | which(lists.wakers.is_empty(), Kinds::WAKER)
     }
 
     #[inline(always)]
@@ -164,12 +160,6 @@ impl<S: Body, R: Default + 'static> Callbacks<S, R> {
         if self.0.is_none() { Key::FIRST } else { self.make_lists().continuations.next_key() }
     }
 
-    /// Whether there is one callback in place.
-    #[inline(always)]
-    pub(super) fn is_one(&self) -> bool {
-        self.0.as_ref().is_some_and(|callback| callback.kinds() != Kinds::LISTS)
-    }
-
     /// The one callback, if it is of one of these kinds.
     #[inline(always)]
     pub(super) fn take_one(&mut self, kinds: Kinds) -> Option<Callback<S>> {
@@ -178,20 +168,39 @@ impl<S: Body, R: Default + 'static> Callbacks<S, R> {
 
     /// The observers of a promise that has lists of them.
     pub(super) fn take_observers(&mut self) -> Vec<Callback<S>> {
-        self.lists_mut().map(|lists| std::mem::take(&mut lists.observers)).unwrap_or_default()
+        let Some(lists) = self.lists_mut() else { return Vec::new() };
+        lists.kinds.set(Kinds::OBSERVER | Kinds::SEES_ERRORS, false);
+        std::mem::take(&mut lists.observers)
     }
 
     pub(super) fn take_cancelers(&mut self) -> Vec<Callback<S>> {
-        let lists = self.lists_mut().map(|lists| std::mem::take(&mut lists.cancelers));
-        lists.unwrap_or_else(|| self.take_one(Kinds::CANCELER).into_iter().collect())
+        let Some(lists) = self.lists_mut() else { return self.take_one(Kinds::CANCELER).into_iter().collect() };
+        lists.kinds.set(Kinds::CANCELER, false);
+        std::mem::take(&mut lists.cancelers)
     }
 
-    pub(super) fn take_consumers(&mut self) -> Option<Consumers<S>> {
+    /// The continuations of a promise that has lists of them, in the order of their registration, and their number.
+    pub(super) fn take_continuations(&mut self) -> Option<(Taken<Callback<S>>, u32)> {
         let lists = self.lists_mut()?;
         lists.silent = 0;
+        lists.kinds.set(Kinds::CONTINUATION, false);
         // No promise has more continuations than rights, which are as many as this number can count.
         let count = u32::try_from(lists.continuations.len()).unwrap_or(u32::MAX);
-        Some(Consumers { wakers: lists.wakers.take(), continuations: lists.continuations.take(), count })
+        Some((lists.continuations.take(), count))
+    }
+
+    /// Adds continuations to those that are to be served once the loan has ended.
+    pub(super) fn add_ready(&mut self, ready: impl IntoIterator<Item = Ready<S>>) {
+        let lists = self.make_lists();
+        lists.ready.extend(ready);
+        lists.kinds.set(Kinds::READY, !lists.ready.is_empty());
+    }
+
+    /// The tasks to wake and the continuations to serve, once the loan has ended.
+    pub(super) fn take_ready(&mut self) -> (Option<Taken<Callback<S>>>, Vec<Ready<S>>) {
+        let Some(lists) = self.lists_mut() else { return (None, Vec::new()) };
+        lists.kinds.set(Kinds::WAKER | Kinds::READY, false);
+        (Some(lists.wakers.take()), std::mem::take(&mut lists.ready))
     }
 
     fn has_one(&self, key: Key, kind: Kinds) -> bool {
@@ -203,7 +212,13 @@ impl<S: Body, R: Default + 'static> Callbacks<S, R> {
         if key == Key::DANGLING {
             return None;
         }
-        if self.has_one(key, Kinds::WAKER) { self.0.take() } else { self.lists_mut()?.wakers.remove(key) }
+        if self.has_one(key, Kinds::WAKER) {
+            return self.0.take();
+        }
+        let lists = self.lists_mut()?;
+        let callback = lists.wakers.remove(key);
+        lists.kinds.set(Kinds::WAKER, !lists.wakers.is_empty());
+        callback
     }
 
     pub(super) fn waker_mut(&mut self, key: Key) -> Option<&mut std::task::Waker> {
@@ -220,6 +235,7 @@ impl<S: Body, R: Default + 'static> Callbacks<S, R> {
         }
         let lists = self.lists_mut()?;
         let callback = lists.continuations.remove(key)?;
+        lists.kinds.set(Kinds::CONTINUATION, !lists.continuations.is_empty());
         lists.silent -= u32::from(callback.is_silent());
         Some(callback)
     }

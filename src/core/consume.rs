@@ -27,34 +27,45 @@ impl<T, E, P, F: Flavor> Core<T, E, P, F> {
             *key = Key::SPENT;
             return Poll::Ready(outcome);
         }
-        match take_or_park(self.any(), key, cx.waker()) {
-            Take::Wait => Poll::Pending,
-            take => self.poll_shared(key, take),
+        if !self.any().is_settled() && park(self.any(), key, cx.waker()) {
+            return Poll::Pending;
         }
+        self.poll_shared(key, cx.waker())
     }
 
     #[inline(never)]
-    fn poll_shared(&self, key: &mut Key, take: Take) -> Poll<Result<T, E>> {
-        let Some(taken) = self.finish_take(take) else { return Poll::Pending };
+    fn poll_shared(&self, key: &mut Key, waker: &Waker) -> Poll<Result<T, E>> {
+        let take = loop {
+            match take(self.any(), State::take) {
+                Take::Wait if park(self.any(), key, waker) => return Poll::Pending,
+                Take::Wait => {}
+                take => break take,
+            }
+        };
+        if *key != Key::DANGLING {
+            awaited::forget(self.any().address());
+        }
         *key = Key::SPENT;
-        match taken {
-            Ok(outcome) => Poll::Ready(outcome),
-            Err(Lost::Spoiled(broken)) => panic!("{broken}"),
-            Err(Lost::Panicked(payload)) => std::panic::resume_unwind(payload),
+        match self.finish_take(take) {
+            None => unreachable!("there was something to take"),
+            Some(Ok(outcome)) => Poll::Ready(outcome),
+            Some(Err(Lost::Spoiled(broken))) => panic!("{broken}"),
+            Some(Err(Lost::Panicked(payload))) => std::panic::resume_unwind(payload),
         }
     }
 
     /// Does what a transition says of the outcome.
+    #[inline(always)]
     fn finish_take(&self, take: Take) -> Option<Result<Result<T, E>, Lost>> {
         match take {
             Take::Wait => None,
             Take::Last(own) => Some(Ok(self.read(own))),
             Take::Copy(clone, lent) => {
-                let copy = panics::guard(|| self.copy(lent, clone));
+                let copy = self.copy(lent, clone);
                 self.end_loan(1);
                 Some(copy.map_err(Lost::Panicked))
             }
-            Take::Spoiled(broken) => Some(Err(Lost::Spoiled(broken))),
+            Take::Spoiled => self.any().with(|state| state.spoiled()).map(|broken| Err(Lost::Spoiled(broken))),
         }
     }
 
@@ -79,9 +90,7 @@ impl<T, E, P, F: Flavor> Core<T, E, P, F> {
 
     #[inline(never)]
     fn try_take_shared(&self) -> Option<Delivery<T, E>> {
-        let mut visit = self.any().enter();
-        let take = if visit.state().has_executor() { Take::Wait } else { visit.state().take() };
-        finish(visit, Caller::Quiet);
+        let take = take(self.any(), |state| if state.has_executor() { Take::Wait } else { state.take() });
         Some(match self.finish_take(take)? {
             Ok(outcome) => self.with_note(outcome),
             Err(Lost::Spoiled(broken)) => Delivery::Broken(broken),
@@ -144,45 +153,47 @@ enum Lost {
     Panicked(panics::Payload),
 }
 
-/// Takes the outcome if it is here; else parks the task, unless it is parked already.
+/// Uses up a right, if the outcome is here and `take` says so.
+#[inline]
+fn take<F: Flavor>(promise: &AnyPromise<F>, take: impl FnOnce(&mut State<F>) -> Take) -> Take {
+    let mut visit = promise.enter();
+    let take = take(visit.state());
+    finish(visit, Caller::Quiet);
+    take
+}
+
+/// Parks a task, unless it is parked already. `false` if the outcome can be taken instead.
 #[inline(never)]
-fn take_or_park<F: Flavor>(promise: &AnyPromise<F>, key: &mut Key, waker: &Waker) -> Take {
-    // A waker is cloned outside. That of a first poll is needed most of the time.
-    let mut clone = (*key == Key::DANGLING && !promise.is_settled()).then(|| waker.clone());
-    loop {
-        let mut visit = promise.enter();
-        let take = if visit.state().is_pending() { Take::Wait } else { visit.state().take() };
-        if !matches!(take, Take::Wait) {
-            finish(visit, Caller::Quiet);
-            if *key != Key::DANGLING {
-                awaited::forget(promise.address());
-            }
-            trampoline::guard(|| drop(clone));
-            return take;
+fn park<F: Flavor>(promise: &AnyPromise<F>, key: &mut Key, waker: &Waker) -> bool {
+    if *key != Key::DANGLING {
+        let parked = promise.with(|state| {
+            state.waits() && state.callbacks.waker_mut(*key).is_some_and(|parked| parked.will_wake(waker))
+        });
+        if parked {
+            awaited::note(promise.address(), promise.origin());
+            return true;
         }
-        let parked = if *key == Key::DANGLING { None } else { visit.state().callbacks.waker_mut(*key) };
-        match (parked, &mut clone) {
-            (Some(parked), _) if parked.will_wake(waker) => {}
-            (Some(parked), Some(clone)) => std::mem::swap(parked, clone),
-            (Some(_), None) => {
-                visit.leave();
-                clone = Some(waker.clone());
-                continue;
-            }
-            (None, _) => match clone.take() {
-                Some(clone) => *key = visit.state().callbacks.push(Callback::waker(clone)),
-                None => {
-                    visit.leave();
-                    clone = Some(waker.clone());
-                    continue;
-                }
-            },
-        }
-        visit.leave();
-        awaited::note(promise.address(), promise.origin());
-        // A waker that was replaced, or not needed, is dropped here, outside.
-        return Take::Wait;
     }
+    // A waker is cloned and dropped outside.
+    let clone = waker.clone();
+    let mut visit = promise.enter();
+    let state = visit.state();
+    if !state.waits() {
+        visit.leave();
+        trampoline::guard(|| drop(clone));
+        return false;
+    }
+    let replaced = match state.callbacks.waker_mut(*key) {
+        Some(parked) => Some(std::mem::replace(parked, clone)),
+        None => {
+            *key = state.callbacks.push(Callback::waker(clone));
+            None
+        }
+    };
+    visit.leave();
+    awaited::note(promise.address(), promise.origin());
+    drop(replaced);
+    true
 }
 
 #[inline]

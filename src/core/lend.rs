@@ -3,18 +3,15 @@
 //! [`drain`] runs it in a frame, whatever brought the work: a settle, a registration, a cancel, a drop, a poll, a turn of the event loop.
 //! A chain is this loop, too: the continuation of the last consumer returns the promise that it settled, and the loop goes on with that.
 
-use smallvec::SmallVec;
-
-use super::callbacks::Consumers;
+use super::callbacks::Ready;
 use super::flavor::Flavor;
-use super::note::Note;
 use super::order::Next;
-use super::raw::{self, Block, Callback, Kinds, Settled, Source, Visit};
+use super::raw::{self, Block, Kinds, Lent, Settled, Source, Visit};
 use super::ring;
 use super::state::{AnyPromise, Link, State};
 use super::trampoline::{self, Caller, Frame, Job, guard};
 use crate::broken::{Broken, BrokenKind};
-use crate::list::{Key, Taken};
+use crate::list::Key;
 use crate::panics;
 use crate::trace;
 
@@ -32,46 +29,27 @@ pub(super) fn end_registration<F: Flavor>(mut visit: Visit<State<F>>, caller: Ca
 
 /// Does what there is to do, in a frame; or leaves it to one.
 #[inline(never)]
-fn drain<F: Flavor>(mut visit: Visit<State<F>>, caller: Caller) {
-    let next = visit.state().next_at_rest(caller == Caller::Home);
-    if next == Next::Rest {
+fn drain<F: Flavor>(visit: Visit<State<F>>, caller: Caller) {
+    let frame = if caller == Caller::Library { None } else { Frame::open(caller) };
+    let Some(frame) = frame else { return postpone(visit, caller) };
+    lend(visit, caller == Caller::Home);
+    frame.close();
+}
+
+/// Leaves what there is to do to the frame at work, or to the outermost one. Until its turn comes, this thread counts as the lender.
+fn postpone<F: Flavor>(mut visit: Visit<State<F>>, caller: Caller) {
+    let at_home = caller == Caller::Home;
+    let state = visit.state();
+    if state.next(at_home) == Next::Rest {
         return visit.leave();
     }
-    // Nothing foreign is in these two.
-    if next == Next::DropClaims {
-        return drop_claims(visit);
+    state.postpone();
+    if at_home {
+        // A promise that finds no frame at its executor counts as on its way.
+        state.set_posted(true);
     }
-    if next == Next::Dispose && drops_nothing(&mut visit) {
-        let _own = visit.state().content.take();
-        return finish(visit, caller);
-    }
-    if caller == Caller::Library {
-        return defer(visit);
-    }
-    match Frame::open(caller) {
-        Some(frame) => {
-            lend(visit, next, caller == Caller::Home);
-            frame.close();
-        }
-        None => {
-            visit.state().postpone();
-            // A promise that finds no frame at its executor counts as on its way.
-            visit.state().set_posted(caller == Caller::Home);
-            let run = if caller == Caller::Home { go_on_at_home } else { go_on };
-            trampoline::postpone(caller, Job::Promise(raw::Job::new(visit.step_out(), run)));
-        }
-    }
-}
-
-fn drops_nothing<F: Flavor>(visit: &mut Visit<State<F>>) -> bool {
-    let (resolved, unseen) = (visit.state().is_resolved(), visit.state().is_unseen());
-    !unseen && !visit.drops(resolved)
-}
-
-/// Leaves what there is to do to the frame at work. Until its turn comes, this thread counts as the lender.
-fn defer<F: Flavor>(mut visit: Visit<State<F>>) {
-    visit.state().postpone();
-    trampoline::defer(Job::Promise(raw::Job::new(visit.step_out(), go_on)));
+    let run = if at_home { go_on_at_home } else { go_on };
+    trampoline::postpone(caller, Job::Promise(raw::Job::new(visit.step_out(), run)));
 }
 
 fn go_on<F: Flavor>(promise: AnyPromise<F>) {
@@ -87,78 +65,47 @@ fn go_on_at_home<F: Flavor>(promise: AnyPromise<F>) {
 /// The turn of a promise has come. This thread was its lender meanwhile, unless it has an executor: then another loop may be at it by now,
 /// even on this thread.
 fn take_up<F: Flavor>(mut visit: Visit<State<F>>, at_home: bool) {
-    if !visit.state().has_executor() {
-        let next = visit.state().resume(at_home);
-        return lend(visit, next, at_home);
+    if visit.state().has_executor() && visit.state().is_lent() {
+        return visit.leave();
     }
-    match visit.state().next_at_rest(at_home) {
-        Next::Rest => visit.leave(),
-        next => lend(visit, next, at_home),
-    }
+    lend(visit, at_home);
 }
 
-/// Consumers to be served once the loan has ended, and the outcome is at rest: so a waker may poll inline.
-struct Ready<F: Flavor> {
-    wakers: SmallVec<[Taken<Callback<State<F>>>; 1]>,
-    continuations: Vec<(Callback<State<F>>, Result<Block, Broken>, Note)>,
-}
-
-impl<F: Flavor> Default for Ready<F> {
-    fn default() -> Self {
-        Ready { wakers: SmallVec::new(), continuations: Vec::new() }
-    }
-}
-
-/// Does what is next, and then what there is to do, in the frame at work, until nothing is left. Foreign code runs here, each piece of it
-/// guarded.
+/// Does what there is to do, in the frame at work, until nothing is left. Foreign code runs here, each piece of it guarded.
 #[inline(always)]
-fn lend<F: Flavor>(mut visit: Visit<State<F>>, mut next: Next, mut at_home: bool) {
-    let mut ready: Option<Box<Ready<F>>> = None;
+fn lend<F: Flavor>(mut visit: Visit<State<F>>, mut at_home: bool) {
     loop {
-        let state = visit.state();
-        let settled = match next {
-            Next::Consume if state.callbacks.is_one() => match state.take_consumer() {
-                Some(waker) if waker.kinds().has(Kinds::WAKER) => {
-                    visit.leave();
-                    guard(|| waker.run());
-                    return;
-                }
-                Some(continuation) => hand_over(visit, continuation),
-                None => return visit.leave(),
-            },
+        let next = visit.state().next(at_home);
+        visit = match next {
             Next::Rest => {
-                state.end_lending();
-                match ready.take() {
-                    None => return visit.leave(),
-                    Some(ready) => serve(visit.step_out(), *ready),
+                visit.state().end_lending();
+                return visit.leave();
+            }
+            Next::Observe => {
+                visit.state().start_lending(at_home);
+                observe(visit)
+            }
+            Next::Wake => return wake(visit),
+            Next::Last | Next::Serve => {
+                let settled = if next == Next::Last { hand_over(visit) } else { serve(visit) };
+                // The promise that a continuation has settled is next, unless something waits for its turn before it.
+                let Some(mut settled) = settled else { return };
+                if trampoline::is_waiting() || settled.state().is_lent() {
+                    return finish(settled, Caller::Library);
                 }
+                at_home = false;
+                settled
             }
             _ => {
-                state.start_lending(at_home);
-                visit = match next {
-                    Next::Observe => observe(visit),
-                    Next::Consume => consume(visit, ready.get_or_insert_default()),
-                    _ => step(visit, next),
-                };
-                next = visit.state().resume(at_home);
-                continue;
+                visit.state().start_lending(at_home);
+                step(visit, next)
             }
         };
-        // The promise that a continuation has settled is next, unless something waits for its turn before it.
-        let Some(settled) = settled else { return };
-        if trampoline::is_waiting() {
-            return finish(settled, Caller::Library);
-        }
-        (visit, at_home) = (settled, false);
-        next = visit.state().next_at_rest(false);
-        if next == Next::Rest {
-            return visit.leave();
-        }
     }
 }
 
 /// Shows the outcome to the observers.
-#[inline]
+#[inline(always)]
 fn observe<F: Flavor>(mut visit: Visit<State<F>>) -> Visit<State<F>> {
     let state = visit.state();
     state.see_by_observers();
@@ -169,26 +116,40 @@ fn observe<F: Flavor>(mut visit: Visit<State<F>>) -> Visit<State<F>> {
             guard(|| one.look(&promise, lent));
             promise.into_visit()
         }
-        None => {
-            let observers = state.callbacks.take_observers();
-            let promise = visit.step_out();
-            observers.into_iter().for_each(|observer| _ = guard(|| observer.look(&promise, lent)));
-            promise.into_visit()
-        }
+        None => observe_all(visit, lent),
     }
 }
 
-/// Gives the outcome to the one consumer, which ends the loan. What it has settled comes back.
-#[inline]
-fn hand_over<F: Flavor>(mut visit: Visit<State<F>>, continuation: Callback<State<F>>) -> Option<Visit<State<F>>> {
-    let state = visit.state();
-    let (note, spoiled) = (state.note(), state.spoiled());
-    let own = spoiled.is_none().then(|| state.content.take());
+fn observe_all<F: Flavor>(mut visit: Visit<State<F>>, lent: Lent) -> Visit<State<F>> {
+    let observers = visit.state().callbacks.take_observers();
     let promise = visit.step_out();
-    let settled = guard(|| match own {
-        Some(own) => continuation.take(&promise, own, note),
-        None => continuation.fail(spoiled.unwrap_or_else(|| Broken::new(BrokenKind::Panicked, promise.origin()))),
-    });
+    observers.into_iter().for_each(|observer| _ = guard(|| observer.look(&promise, lent)));
+    promise.into_visit()
+}
+
+/// Wakes the one task, which ends the loan.
+#[inline(always)]
+fn wake<F: Flavor>(mut visit: Visit<State<F>>) {
+    let waker = visit.state().callbacks.take_one(Kinds::WAKER);
+    visit.state().end_lending();
+    visit.leave();
+    if let Some(waker) = waker {
+        guard(|| waker.run());
+    }
+}
+
+/// Gives the outcome to the one continuation, which ends the loan. What that has settled comes back.
+#[inline(always)]
+fn hand_over<F: Flavor>(mut visit: Visit<State<F>>) -> Option<Visit<State<F>>> {
+    let state = visit.state();
+    state.end_lending();
+    let Some(continuation) = state.take_last() else {
+        visit.leave();
+        return None;
+    };
+    let (note, own) = (state.note(), state.content.take());
+    let promise = visit.step_out();
+    let settled = guard(|| continuation.take(&promise, own, note));
     settled.flatten().map(|settled| end_source(promise, settled))
 }
 
@@ -212,19 +173,15 @@ fn end_source<F: Flavor>(promise: AnyPromise<F>, settled: Settled<State<F>>) -> 
     visit
 }
 
-/// Takes several consumers out, with a clone of the outcome for each continuation. The one with the last right gets the outcome itself.
-#[inline(never)]
-fn consume<F: Flavor>(mut visit: Visit<State<F>>, ready: &mut Ready<F>) -> Visit<State<F>> {
-    let Some(Consumers { wakers, continuations, count }) = visit.state().take_consumers() else { return visit };
-    ready.wakers.push(wakers);
-    if count == 0 {
-        return visit;
-    }
+/// Takes several continuations out, with a clone of the outcome for each. The one with the last right gets the outcome itself.
+fn consume<F: Flavor>(mut visit: Visit<State<F>>) -> Visit<State<F>> {
     let state = visit.state();
-    let (note, spoiled, clone, rights) = (state.note(), state.spoiled(), state.callbacks.clone_fn(), state.rights);
+    let Some(continuations) = state.take_continuations() else { return visit };
+    let (spoiled, clone, rights) = (state.spoiled(), state.callbacks.clone_fn(), state.rights);
     let lent = spoiled.is_none().then(|| state.content.lend());
     let promise = visit.step_out();
     let origin = promise.origin();
+    let mut ready = Vec::new();
     let mut continuations = continuations.peekable();
     while let Some(continuation) = continuations.next() {
         let last = rights == 0 && continuations.peek().is_none();
@@ -234,15 +191,15 @@ fn consume<F: Flavor>(mut visit: Visit<State<F>>, ready: &mut Ready<F>) -> Visit
                 panics::guard(|| Block::clone_of(&promise, lent, clone)).map_err(|payload| panicked(payload, origin))
             }
             _ => {
-                let mut visit = promise.enter();
-                let own = visit.state().content.take();
-                visit.leave();
+                let own = promise.with(|state| state.content.take());
                 Ok(Block::move_from(&promise, own))
             }
         };
-        ready.continuations.push((continuation, outcome, note));
+        ready.push((continuation, outcome));
     }
-    promise.into_visit()
+    let mut visit = promise.into_visit();
+    visit.state().callbacks.add_ready(ready);
+    visit
 }
 
 /// The end of a promise whose outcome was lost to a panic.
@@ -252,27 +209,31 @@ pub(super) fn panicked(payload: panics::Payload, origin: &'static std::panic::Lo
     broken
 }
 
-/// Wakes the tasks, and runs the first continuation. The others wait in the queue: if the first one blocks, it runs them before.
-#[cold]
-fn serve<F: Flavor>(promise: AnyPromise<F>, ready: Ready<F>) -> Option<Visit<State<F>>> {
-    for waker in ready.wakers.into_iter().flatten() {
-        guard(|| waker.run());
-    }
-    let run = |(continuation, outcome, note): (Callback<State<F>>, Result<Block, Broken>, Note)| {
+/// Ends the loan, so that a waker may poll inline; wakes the tasks, and runs the first continuation. The others wait in the queue: if the
+/// first one blocks, it runs them before.
+fn serve<F: Flavor>(mut visit: Visit<State<F>>) -> Option<Visit<State<F>>> {
+    let state = visit.state();
+    let note = state.note();
+    let (wakers, ready) = state.callbacks.take_ready();
+    state.end_lending();
+    let promise = visit.step_out();
+    wakers.into_iter().flatten().for_each(|waker| _ = guard(|| waker.run()));
+    let run = move |(continuation, outcome): Ready<State<F>>| {
         let deliver = || match outcome {
             Ok(block) => block.deliver(continuation, note),
             Err(broken) => continuation.fail(broken),
         };
         guard(deliver).flatten()
     };
-    let mut continuations = ready.continuations.into_iter();
-    let first = continuations.next();
-    for other in continuations {
-        trampoline::defer(Job::Call(Box::new(move || {
+    let mut ready = ready.into_iter();
+    let first = ready.next();
+    for other in ready {
+        let run_other = move || {
             if let Some(settled) = run(other) {
                 hand_on(settled, Caller::Library);
             }
-        })));
+        };
+        trampoline::postpone(Caller::Library, Job::Call(Box::new(run_other)));
     }
     first.and_then(run).map(|settled| end_source(promise, settled))
 }
@@ -337,13 +298,14 @@ fn step<F: Flavor>(mut visit: Visit<State<F>>, next: Next) -> Visit<State<F>> {
             guard(|| promise.drop_room());
             promise.into_visit()
         }
-        Next::Leave(cancel) => leave_sources(visit, cancel),
+        Next::Leave => leave_sources(visit),
         Next::DropClaims => {
             let promise = visit.add();
             drop_claims(visit);
             promise.into_visit()
         }
         Next::Make => make(visit),
+        Next::Consume => consume(visit),
         Next::Dispose => {
             let (own, loss) = (state.content.take(), state.is_unseen().then(|| (origin, state.rejected_at())));
             state.see();
@@ -360,7 +322,7 @@ fn step<F: Flavor>(mut visit: Visit<State<F>>, next: Next) -> Visit<State<F>> {
             state.see();
             outside(visit, || super::note::report(&broken, origin, rejected_at))
         }
-        Next::Rest | Next::Observe | Next::Consume => unreachable!("`lend` does these itself"),
+        Next::Rest | Next::Observe | Next::Wake | Next::Last | Next::Serve => unreachable!("`lend` does these itself"),
     }
 }
 
@@ -385,8 +347,9 @@ fn make<F: Flavor>(mut visit: Visit<State<F>>) -> Visit<State<F>> {
     visit
 }
 
-/// Leaves all sources, and cancels them if the flag says so and nothing else wants them.
-fn leave_sources<F: Flavor>(mut visit: Visit<State<F>>, cancel: bool) -> Visit<State<F>> {
+/// Leaves all sources.
+fn leave_sources<F: Flavor>(mut visit: Visit<State<F>>) -> Visit<State<F>> {
+    let cancel = visit.state().cancels_sources();
     let source = visit.take_source();
     visit.state().set_claim(false);
     let links = visit.state().callbacks.rare_mut().map(|rare| std::mem::take(&mut rare.links)).unwrap_or_default();
@@ -420,17 +383,16 @@ pub(super) fn leave<F: Flavor>(source: AnyPromise<F>, key: Key, cancel: bool) {
 /// Tells the sources of a promise that no cancel will come from here, and theirs, as far as nothing else could cancel them. Nothing foreign
 /// runs.
 fn drop_claims<F: Flavor>(visit: Visit<State<F>>) {
-    let (mut next, mut others) = ring::take_claims(visit);
-    while let Some((source, key)) = next.take().or_else(|| others.pop()) {
-        let mut visit = source.into_visit();
+    let mut others = Vec::new();
+    let mut source = ring::take_claims(visit, &mut others);
+    while let Some((mut visit, key)) = source.or_else(|| others.pop().map(|(source, key)| (source.into_visit(), key))) {
         visit.state().callbacks.silence(key);
-        if visit.state().next_at_rest(false) == Next::DropClaims {
-            let (first, rest) = ring::take_claims(visit);
-            next = first;
-            others.extend(rest);
+        source = if visit.state().next_at_rest(false) == Next::DropClaims {
+            ring::take_claims(visit, &mut others)
         } else {
             finish(visit, Caller::Library);
-        }
+            None
+        };
     }
 }
 

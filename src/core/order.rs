@@ -4,7 +4,7 @@
 
 use super::flavor::Flavor;
 use super::raw::{Content, Kinds};
-use super::state::{IDLES, ROOM, Rare, State};
+use super::state::{EXECUTOR, IDLES, RARE_MARKS, ROOM, Rare, State};
 use super::trampoline;
 
 /// What the lender does next.
@@ -18,8 +18,8 @@ pub(super) enum Next {
     Post,
     /// Run the callbacks of a cancel.
     Cancel,
-    /// Leave the sources, and cancel them if nothing else wants them and the flag says so.
-    Leave(bool),
+    /// Leave the sources.
+    Leave,
     /// Tell the sources that no cancel will come from here.
     DropClaims,
     /// Drop what can no longer run or be of use.
@@ -29,37 +29,49 @@ pub(super) enum Next {
     Make,
     /// Show the outcome to the observers.
     Observe,
-    /// Serve the consumers.
+    /// Wake the one task, which ends the loan.
+    Wake,
+    /// Serve the one continuation, which ends the loan.
+    Last,
+    /// Take several continuations out, each with an outcome of its own.
     Consume,
     /// Drop the outcome: nothing can ask for it any more.
     Dispose,
     /// Report an end for which no error was ever made.
     Lose,
+    /// Wake the tasks, and serve the continuations that were taken out, which ends the loan.
+    Serve,
 }
 
 impl<F: Flavor> State<F> {
-    /// The one order of all that is done for a promise with callbacks of these `kinds`. Of a promise with an executor most is done there
-    /// alone (`at_home`).
+    /// The one order of all that is done for a promise. Of one with an executor most is done there alone (`at_home`).
     #[inline(always)]
-    pub(super) fn next(&self, kinds: Kinds, at_home: bool) -> Next {
-        if kinds.has(Kinds::RARE | Kinds::CANCELER) || self.marks != 0 {
+    pub(super) fn next(&self, at_home: bool) -> Next {
+        let kinds = self.callbacks.kinds();
+        if kinds.has(Kinds::LISTS | Kinds::CANCELER) || self.is(RARE_MARKS) {
             return self.next_of_any(kinds, at_home);
         }
-        match self.content {
-            Content::Outcome if kinds.has(Kinds::OBSERVER) => Next::Observe,
-            Content::Outcome if kinds != Kinds::NONE => Next::Consume,
-            Content::Outcome if self.is_deserted() => Next::Dispose,
-            Content::Outcome => Next::Rest,
-            Content::Empty if self.is_pending() => Next::Rest,
-            Content::Nothing if kinds == Kinds::NONE => Next::Rest,
-            _ => self.next_of_any(kinds, at_home),
+        match kinds {
+            _ if self.content != Content::Outcome && !self.is_pending() => self.next_of_any(kinds, at_home),
+            // What is registered waits, and nothing counts on more than one source.
+            _ if self.is_pending() && (self.can_be_canceled() || !self.has_claim()) => Next::Rest,
+            _ if self.is_pending() => Next::DropClaims,
+            Kinds::NONE if self.is_in_the_way() => Next::Dispose,
+            Kinds::NONE => Next::Rest,
+            _ if kinds.has(Kinds::OBSERVER) => Next::Observe,
+            _ if kinds.has(Kinds::WAKER) => Next::Wake,
+            _ => Next::Last,
         }
     }
 
     #[inline(never)]
     fn next_of_any(&self, kinds: Kinds, at_home: bool) -> Next {
-        let rare = if kinds.has(Kinds::RARE) { self.callbacks.rare() } else { None };
-        let bound = !at_home && rare.is_some_and(|rare| rare.executor.is_some() && self.is_bound(kinds, rare));
+        // A promise with an executor may have another lender by now.
+        if self.is(EXECUTOR) && self.is_lent() && self.lender != trampoline::this_thread() {
+            return Next::Rest;
+        }
+        let rare = self.callbacks.rare();
+        let bound = !at_home && self.is(EXECUTOR) && rare.is_some_and(|rare| self.is_bound(kinds, rare));
         match rare {
             Some(rare) if bound && !rare.posted => return Next::Post,
             Some(rare) if !bound && rare.has_events() => return Next::Report,
@@ -75,7 +87,7 @@ impl<F: Flavor> State<F> {
             return Next::DropRoom;
         }
         if self.follows() {
-            return Next::Leave(self.cancels_sources());
+            return Next::Leave;
         }
         if bound {
             return Next::Rest;
@@ -87,17 +99,20 @@ impl<F: Flavor> State<F> {
             Content::Empty if self.rights > 0 || kinds.has(Kinds::OBSERVER) => Next::Make,
             Content::Outcome if kinds.has(Kinds::OBSERVER) => Next::Observe,
             _ if kinds.has(Kinds::OBSERVER) => Next::Drop,
-            _ if kinds.has(Kinds::WAKER | Kinds::CONTINUATION) => Next::Consume,
-            Content::Outcome if self.is_deserted() => Next::Dispose,
+            _ if kinds.has(Kinds::CONTINUATION) && kinds.has(Kinds::LISTS) => Next::Consume,
+            _ if kinds.has(Kinds::CONTINUATION) => Next::Last,
+            Content::Outcome if self.is_in_the_way() => Next::Dispose,
             Content::Empty | Content::Spoiled if self.is_deserted() && self.is_unseen() => Next::Lose,
             _ if self.is_deserted() && rare.is_some_and(|rare| rare.reports.is_some()) => Next::Drop,
+            _ if kinds.has(Kinds::WAKER) && !kinds.has(Kinds::LISTS) => Next::Wake,
+            _ if kinds.has(Kinds::WAKER | Kinds::READY) => Next::Serve,
             _ => Next::Rest,
         }
     }
 
     fn next_of_pending(&self, kinds: Kinds) -> Next {
         if self.is(IDLES) && self.follows() && !self.is_wanted() {
-            return Next::Leave(false);
+            return Next::Leave;
         }
         if self.can_be_canceled() {
             return Next::Rest;
@@ -112,38 +127,30 @@ impl<F: Flavor> State<F> {
     #[inline(always)]
     pub(super) fn is_quiet(&self) -> bool {
         let quiet = match self.content {
-            Content::Outcome => !self.is_deserted(),
+            Content::Outcome => !self.is_in_the_way(),
             Content::Empty => self.is_pending(),
             content => content == Content::Nothing,
         };
-        self.is_lent() || (quiet && self.marks == 0 && self.callbacks.is_void())
+        self.is_lent() || (quiet && !self.is(RARE_MARKS) && self.callbacks.is_idle())
     }
 
     /// The next thing to do, if no lender is at it.
     #[inline(always)]
     pub(super) fn next_at_rest(&self, at_home: bool) -> Next {
-        if self.is_lent() { Next::Rest } else { self.next(self.callbacks.kinds(), at_home) }
+        if self.is_lent() { Next::Rest } else { self.next(at_home) }
     }
 
     /// Becomes the lender. A promise with something to do at its executor is lent there alone.
     #[inline(always)]
     pub(super) fn start_lending(&mut self, at_home: bool) {
-        let away = !at_home && self.callbacks.kinds().has(Kinds::RARE) && self.awaits_executor();
+        let away = self.is(EXECUTOR) && !at_home && self.awaits_executor();
         self.lender = if away { 0 } else { trampoline::this_thread() };
-    }
-
-    /// The next thing for the lender, after foreign code has run: nothing, if another thread lends by now, which may be of a promise with an
-    /// executor.
-    #[inline(always)]
-    pub(super) fn resume(&mut self, at_home: bool) -> Next {
-        let elsewhere = self.is_lent() && self.lender != trampoline::this_thread();
-        if elsewhere { Next::Rest } else { self.next(self.callbacks.kinds(), at_home) }
     }
 
     /// Is the lender no more, if it was.
     #[inline(always)]
     pub(super) fn end_lending(&mut self) {
-        if self.lender == trampoline::this_thread() {
+        if !self.is(EXECUTOR) || self.lender == trampoline::this_thread() {
             self.lender = 0;
         }
     }

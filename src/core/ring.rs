@@ -7,7 +7,7 @@ use smallvec::SmallVec;
 
 use super::flavor::Flavor;
 use super::raw::Visit;
-use super::state::{AnyPromise, State};
+use super::state::{AnyPromise, Link, State};
 use super::sync::wait;
 use crate::awaited::Mark;
 use crate::list::Key;
@@ -83,44 +83,42 @@ fn upstream<F: Flavor>(promise: &AnyPromise<F>) -> Vec<AnyPromise<F>> {
     })
 }
 
-/// A source, and the key of the continuation there.
-type Claim<F> = (AnyPromise<F>, Key);
-
-/// Ends a visit, and takes the claims of a promise back, if it is still pending. Out come the sources that counted on a cancel from here:
-/// that in the place of the outcome, and others.
-pub(super) fn take_claims<F: Flavor>(mut visit: Visit<State<F>>) -> (Option<Claim<F>>, Vec<Claim<F>>) {
+/// Ends a visit, and takes the claims of a promise back, if it is still pending. Out come the sources that counted on a cancel from here,
+/// with the keys of the continuations there: that in the place of the outcome, already entered, and `others`.
+pub(super) fn take_claims<F: Flavor>(
+    mut visit: Visit<State<F>>,
+    others: &mut Vec<(AnyPromise<F>, Key)>,
+) -> Option<(Visit<State<F>>, Key)> {
     let mut round = 0;
     loop {
+        let before = others.len();
         let pending = visit.state().is_pending();
-        let claims = pending && visit.state().has_claim();
-        let first = visit.source().filter(|_| claims).map(|(source, key)| (source.try_clone(), *key));
-        let (others, all) = if pending { claims_in_links(visit.state()) } else { (Vec::new(), true) };
-        match first {
-            Some((None, _)) => {}
-            _ if !all => {}
-            first => {
-                visit.state().drop_claims();
-                visit.leave();
-                return (first.and_then(|(source, key)| Some((source?, key))), others);
-            }
+        let all = !pending || visit.state().callbacks.rare().is_none_or(|rare| add_claims(&rare.links, others));
+        let claims = all && pending && visit.state().has_claim();
+        let source = visit.source().filter(|_| claims);
+        let entered = source.map(|(source, key)| Some((source.try_enter()?, *key)));
+        if all && !matches!(entered, Some(None)) {
+            visit.state().drop_claims();
+            visit.leave();
+            return entered.flatten();
         }
         let promise = visit.step_out();
         // Outside, as each reference that was found ends by a visit.
-        drop((first, others));
+        others.truncate(before);
         wait(round);
         round = round.saturating_add(1);
         visit = promise.into_visit();
     }
 }
 
-/// The claims of a promise that follows several, and whether these are all.
-#[inline]
-fn claims_in_links<F: Flavor>(state: &State<F>) -> (Vec<Claim<F>>, bool) {
-    let Some(rare) = state.callbacks.rare() else { return (Vec::new(), true) };
-    let links = || rare.links.iter().filter(|link| link.claims);
-    let found: Vec<_> = links().filter_map(|link| Some((link.source.try_clone()?, link.key))).collect();
-    let all = found.len() == links().count();
-    (found, all)
+/// Adds the claims of a promise that follows several, and says whether these are all.
+fn add_claims<F: Flavor>(links: &[Link<F>], others: &mut Vec<(AnyPromise<F>, Key)>) -> bool {
+    links.iter().filter(|link| link.claims).all(|link| {
+        let source = link.source.try_clone();
+        let found = source.is_some();
+        others.extend(source.map(|source| (source, link.key)));
+        found
+    })
 }
 
 /// Whether `source` waits for `promise`, however indirectly.

@@ -166,9 +166,7 @@ fn keep_source<F: Flavor>(visit: &mut Visit<State<F>>) {
 /// The one source of a pending promise has delivered.
 #[inline]
 fn take_delivered<F: Flavor>(visit: &mut Visit<State<F>>) -> Option<(AnyPromise<F>, Key)> {
-    let source = visit.take_source();
-    visit.state().set_claim(false);
-    source
+    visit.take_source()
 }
 
 /// A source has delivered to a promise that is settled already.
@@ -209,10 +207,12 @@ fn reject_with<F: Flavor>(promise: &AnyPromise<F>, kind: BrokenKind, broken: Opt
 fn drop_producer<F: Flavor>(promise: AnyPromise<F>) {
     let mut visit = promise.into_visit();
     visit.state().producers -= 1;
-    if visit.state().producers == 0 && visit.state().is_pending() {
-        return abandon(visit);
+    match visit.state() {
+        state if state.producers == 0 && state.is_pending() => abandon(visit),
+        // Only the last handle of all leaves something to do.
+        state if state.producers > 0 || state.rights > 0 => visit.leave(),
+        _ => finish(visit, Caller::Quiet),
     }
-    finish(visit, Caller::Quiet);
 }
 
 /// The last producer has ended, and the promise is pending.

@@ -7,14 +7,14 @@ use std::mem;
 use std::panic::Location;
 use std::sync::Arc;
 
-use super::callbacks::{Callbacks, Consumers};
+use super::callbacks::Callbacks;
 use super::flavor::Flavor;
 use super::note::{Note, Site};
 use super::progress::{Event, Reports, ReportsOf};
 use super::raw::{Body, Callback, CloneFn, Content, Fill, Kinds, Lent, Own, Ptr, Source};
 use super::trampoline;
 use crate::broken::{Broken, BrokenKind};
-use crate::list::Key;
+use crate::list::{Key, Taken};
 
 /// A promise whose types are not known.
 pub(crate) type AnyPromise<F> = Ptr<State<F>>;
@@ -97,6 +97,12 @@ const CANCELS: u8 = 2;
 pub(super) const IDLES: u8 = 4;
 /// Something stands in its room.
 pub(super) const ROOM: u8 = 8;
+/// It has an executor.
+pub(super) const EXECUTOR: u8 = 16;
+/// Its outcome has to be dropped or, if it is an error that nothing saw, reported.
+pub(super) const DROPS: u8 = 32;
+/// Those of few promises.
+pub(super) const RARE_MARKS: u8 = CANCELS | IDLES | ROOM | EXECUTOR;
 
 impl<F: Flavor> Body for State<F> {
     type Number = F::Number;
@@ -115,6 +121,18 @@ impl<F: Flavor> Body for State<F> {
     fn has_room(&self) -> bool {
         self.is(ROOM)
     }
+
+    fn fills_place(&self) -> bool {
+        match self.content {
+            Content::Outcome => self.is(DROPS),
+            content => content == Content::Follows,
+        }
+    }
+
+    #[inline]
+    fn set_drops(&mut self) {
+        self.marks |= DROPS;
+    }
 }
 
 /// How one consumer gets the outcome.
@@ -125,8 +143,8 @@ pub(super) enum Take {
     Last(Own),
     /// A clone of it, to be made as its lender.
     Copy(CloneFn, Lent),
-    /// There is none to be had.
-    Spoiled(Broken),
+    /// There is none to be had: [`State::spoiled`] says why.
+    Spoiled,
 }
 
 impl<F: Flavor> State<F> {
@@ -163,11 +181,6 @@ impl<F: Flavor> State<F> {
         self.phase == Phase::Pending
     }
 
-    #[inline]
-    pub(super) fn is_resolved(&self) -> bool {
-        self.phase == Phase::Resolved
-    }
-
     pub(super) fn is_canceled(&self) -> bool {
         self.phase == Phase::Canceled
     }
@@ -202,6 +215,7 @@ impl<F: Flavor> State<F> {
             _ => Phase::Rejected,
         };
         self.kind = kind;
+        self.marks |= DROPS;
         if broken.is_some() {
             self.callbacks.make_rare().broken = broken;
         }
@@ -235,16 +249,16 @@ impl<F: Flavor> State<F> {
     /// Whether the outcome waits for its callbacks to run at the executor.
     #[inline]
     pub(super) fn awaits_executor(&self) -> bool {
-        let rare = self.callbacks.rare().filter(|rare| rare.executor.is_some());
-        rare.is_some_and(|rare| self.is_bound(self.callbacks.kinds(), rare))
+        self.is(EXECUTOR) && self.callbacks.rare().is_some_and(|rare| self.is_bound(self.callbacks.kinds(), rare))
     }
 
     pub(super) fn has_executor(&self) -> bool {
-        self.callbacks.rare().is_some_and(|rare| rare.executor.is_some())
+        self.is(EXECUTOR)
     }
 
     /// Gives a new promise an executor. It has no producer then.
     pub(super) fn set_executor(&mut self, executor: Arc<Executor<F>>) {
+        self.marks |= EXECUTOR;
         self.callbacks.make_rare().executor = Some(executor);
         self.producers = 0;
     }
@@ -267,7 +281,7 @@ impl<F: Flavor> State<F> {
     /// The observers are about to be shown the outcome: one of `done` does not see an error.
     #[inline]
     pub(super) fn see_by_observers(&mut self) {
-        if self.is_unseen() && self.callbacks.observers().any(|observer| observer.kinds().has(Kinds::SEES_ERRORS)) {
+        if self.is_unseen() && self.callbacks.kinds().has(Kinds::SEES_ERRORS) {
             self.see();
         }
     }
@@ -297,26 +311,21 @@ impl<F: Flavor> State<F> {
 
     // Consuming.
 
-    /// The consumers, with their rights, of a promise that may have several. While the outcome is cloned for them, the caller lends.
-    pub(super) fn take_consumers(&mut self) -> Option<Consumers<Self>> {
-        let consumers = self.callbacks.take_consumers()?;
-        if consumers.count > 0 {
-            self.rights -= consumers.count;
-            self.see();
-        }
-        Some(consumers)
+    /// The continuations, with their rights, of a promise that may have several. While the outcome is cloned for them, the caller lends.
+    pub(super) fn take_continuations(&mut self) -> Option<Taken<Callback<Self>>> {
+        let (continuations, count) = self.callbacks.take_continuations()?;
+        self.rights -= count;
+        self.see();
+        Some(continuations)
     }
 
-    /// The one consumer, with its right.
-    #[inline(always)]
-    pub(super) fn take_consumer(&mut self) -> Option<Callback<Self>> {
-        let consumer = self.callbacks.take_one(Kinds::WAKER | Kinds::CONTINUATION)?;
-        self.lender = 0;
-        if consumer.kinds().has(Kinds::CONTINUATION) {
-            self.rights -= 1;
-            self.see();
-        }
-        Some(consumer)
+    /// The one continuation, with its right.
+    #[inline]
+    pub(super) fn take_last(&mut self) -> Option<Callback<Self>> {
+        let continuation = self.callbacks.take_one(Kinds::CONTINUATION)?;
+        self.rights -= 1;
+        self.see();
+        Some(continuation)
     }
 
     /// What is known of the error.
@@ -325,44 +334,34 @@ impl<F: Flavor> State<F> {
         Note { excused: self.phase >= Phase::Excused, rejected_at: self.rejected_at }
     }
 
-    /// Whether the outcome can be taken, or looked at, now.
+    /// Whether there is nothing to be taken now.
     #[inline]
-    fn is_at_rest(&self) -> bool {
-        !self.is_pending() && !self.is_lent() && !self.awaits_executor()
+    pub(super) fn waits(&self) -> bool {
+        !matches!(self.content, Content::Outcome | Content::Spoiled) || self.is_lent() || self.awaits_executor()
     }
 
     /// Uses up one right, and says how. A copy is made as the lender, and its right is used up with the loan.
     #[inline]
     pub(super) fn take(&mut self) -> Take {
-        if !self.is_at_rest() {
+        if self.waits() {
             return Take::Wait;
         }
+        self.see();
         match (self.content, self.callbacks.clone_fn()) {
             (Content::Outcome, Some(clone)) if self.rights > 1 => {
-                self.see();
                 self.lender = trampoline::this_thread();
-                Take::Copy(clone, self.content.lend())
+                return Take::Copy(clone, self.content.lend());
             }
-            (Content::Outcome, _) => {
-                self.see();
-                self.rights -= 1;
-                Take::Last(self.content.take())
-            }
-            _ => match self.spoiled() {
-                Some(broken) => {
-                    self.see();
-                    self.rights -= 1;
-                    Take::Spoiled(broken)
-                }
-                None => Take::Wait,
-            },
+            _ => self.rights -= 1,
         }
+        if self.content == Content::Outcome { Take::Last(self.content.take()) } else { Take::Spoiled }
     }
 
     /// Takes the outcome for the only reference, if it is here and that is all there is.
     #[inline]
     pub(super) fn take_alone(&mut self) -> Option<Own> {
-        let alone = self.content == Content::Outcome && self.callbacks.is_void() && self.marks == 0 && !self.is_lent();
+        let alone =
+            self.content == Content::Outcome && self.callbacks.is_void() && !self.is(RARE_MARKS) && !self.is_lent();
         alone.then(|| {
             self.see();
             self.rights = 0;
@@ -372,7 +371,7 @@ impl<F: Flavor> State<F> {
 
     /// Makes the caller the lender of an outcome that is here, without using up a right.
     pub(super) fn peek(&mut self) -> Option<Lent> {
-        if !self.is_at_rest() || self.content != Content::Outcome {
+        if self.waits() || self.content != Content::Outcome {
             return None;
         }
         self.see();
@@ -439,6 +438,12 @@ impl<F: Flavor> State<F> {
         self.rights == 0 && self.producers == 0
     }
 
+    /// Whether the outcome is left where nothing can ask for it, and has to be dropped or reported.
+    #[inline]
+    pub(super) fn is_in_the_way(&self) -> bool {
+        self.is(DROPS) && self.is_deserted()
+    }
+
     /// Whether a cancel can still come, here or at the end of a chain.
     pub(super) fn can_be_canceled(&self) -> bool {
         self.rights > self.callbacks.silent()
@@ -477,7 +482,7 @@ impl<F: Flavor> State<F> {
 
     /// Whether its sources are canceled with it, if nothing else wants them.
     pub(super) fn cancels_sources(&self) -> bool {
-        self.is_canceled() || self.is(CANCELS)
+        !self.is_pending() && (self.is_canceled() || self.is(CANCELS))
     }
 
     /// No source counts on a cancel from here any more.

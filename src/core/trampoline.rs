@@ -34,6 +34,14 @@ const CALLS: u32 = 32;
 /// How many frames nest before those of drops and polls are deferred.
 const FRAMES: u32 = 32;
 
+/// What an open frame adds to the count of all. One that user code has called for is counted in the upper half, too.
+const FRAME: u32 = 1;
+const CALL: u32 = FRAME + (1 << 16);
+
+/// The bits of the count of which none is set while there is room, as both limits are powers of two.
+const NO_CALL: u32 = ((1 << 16) - CALLS) << 16;
+const NO_FRAME: u32 = (1 << 16) - FRAMES;
+
 /// How many flushes nest: one of them may run code that blocks, and so begins the next.
 const FLUSHES: u32 = 32;
 
@@ -70,13 +78,14 @@ pub(crate) enum Caller {
 
 /// What a thread has under way. Most frames queue nothing, and see only the numbers.
 struct Trampoline {
-    /// How many frames are open, and how many of them user code has called for.
-    depth: Cell<u32>,
-    calls: Cell<u32>,
+    /// The open frames, each as a [`FRAME`] or a [`CALL`].
+    open: Cell<u32>,
     /// Whether the frame at work has something to run before it returns.
     waiting: Cell<bool>,
     /// Whether anything was queued, or a panic kept, since the outermost frame opened.
     used: Cell<bool>,
+    /// The name of the thread, or 0 where it has none yet.
+    thread: Cell<u32>,
     queues: RefCell<ManuallyDrop<Queues>>,
 }
 
@@ -129,12 +138,23 @@ impl Queues {
 impl Trampoline {
     const fn new() -> Self {
         Trampoline {
-            depth: Cell::new(0),
-            calls: Cell::new(0),
+            open: Cell::new(0),
             waiting: Cell::new(false),
             used: Cell::new(false),
+            thread: Cell::new(0),
             queues: RefCell::new(ManuallyDrop::new(Queues::new())),
         }
+    }
+
+    /// Gives the thread its name.
+    #[cold]
+    fn number(&self) -> u32 {
+        // The standard library's in any case: to the model checker it is a name and no more.
+        static NEXT: AtomicU32 = AtomicU32::new(1);
+        // ORDERING: Relaxed, as only the numbers count. After four billion threads they begin anew.
+        let number = NEXT.fetch_add(1, Ordering::Relaxed).max(1);
+        self.thread.set(number);
+        number
     }
 
     /// Puts aside what the frame below has queued.
@@ -148,7 +168,7 @@ impl Trampoline {
 
     /// Undoes [`suspend`](Trampoline::suspend); after the outermost frame, hands out the first panic of all.
     fn tidy(&self, suspends: bool) -> Option<Payload> {
-        let outermost = self.depth.get() == 0;
+        let outermost = self.open.get() == 0;
         let panic = self.with(|queues| {
             if suspends {
                 queues.current = queues.suspended.pop().unwrap_or(Queue::new());
@@ -177,25 +197,15 @@ impl Trampoline {
 
 per_thread! {
     static TRAMPOLINE: Trampoline = Trampoline::new();
-    static NUMBER: Cell<u32> = Cell::new(0);
 }
 
 /// Names the calling thread among those that live. Never 0.
 #[inline]
 pub(crate) fn this_thread() -> u32 {
-    #[cold]
-    fn next() -> u32 {
-        // The standard library's in any case: to the model checker it is a name and no more.
-        static NEXT: AtomicU32 = AtomicU32::new(1);
-        // ORDERING: Relaxed, as only the numbers count. After four billion threads they begin anew.
-        let number = NEXT.fetch_add(1, Ordering::Relaxed).max(1);
-        NUMBER.with(|own| own.set(number));
-        number
-    }
-    match NUMBER.with(Cell::get) {
-        0 => next(),
+    TRAMPOLINE.with(|t| match t.thread.get() {
+        0 => t.number(),
         number => number,
-    }
+    })
 }
 
 /// No foreign code runs in here.
@@ -225,17 +235,21 @@ pub(crate) fn drop_guarded<X: 'static>(caller: Caller, foreign: X) {
     }
 }
 
-/// Leaves a job that found no frame to another one: a drop is done before the call in which it happened returns, a call waits for the
-/// end of the outermost one.
-#[cold]
+/// Leaves a job to another frame than one of its own: a drop, or what the library settles by itself, is done before the call in which it
+/// happened returns, a call waits for the end of the outermost one.
 pub(super) fn postpone(caller: Caller, job: Job) {
-    with(|queues| if caller == Caller::User { queues.overflow.push(job) } else { queues.current.push(job) });
+    match caller {
+        Caller::User => with(|queues| queues.overflow.push(job)),
+        Caller::Quiet | Caller::Home => with(|queues| queues.current.push(job)),
+        Caller::Library => defer(job),
+    }
 }
 
 /// An open frame. Its opener closes it: nothing unwinds in between.
 #[must_use]
 pub(super) struct Frame {
-    calls: bool,
+    /// What it counts as.
+    step: u32,
     /// The frame below had something queued, which has been put aside.
     suspends: bool,
 }
@@ -245,17 +259,17 @@ impl Frame {
     #[inline]
     pub(super) fn open(caller: Caller) -> Option<Frame> {
         TRAMPOLINE.with(|t| {
-            let (depth, calls) = (t.depth.get(), caller == Caller::User);
-            if if calls { t.calls.get() >= CALLS } else { depth >= FRAMES } {
+            let (step, full) = if caller == Caller::User { (CALL, NO_CALL) } else { (FRAME, NO_FRAME) };
+            let open = t.open.get();
+            if open & full != 0 {
                 return None;
             }
-            t.depth.set(depth + 1);
-            t.calls.set(t.calls.get() + u32::from(calls));
+            t.open.set(open + step);
             let suspends = t.waiting.get();
             if suspends {
                 t.suspend();
             }
-            Some(Frame { calls, suspends })
+            Some(Frame { step, suspends })
         })
     }
 
@@ -270,23 +284,21 @@ impl Frame {
             if t.used.get() {
                 return self.close_used(t);
             }
-            t.depth.set(t.depth.get() - 1);
-            t.calls.set(t.calls.get() - u32::from(self.calls));
+            t.open.set(t.open.get() - self.step);
         });
     }
 
     #[cold]
     fn close_used(self, t: &Trampoline) {
-        let outermost = t.depth.get() == 1;
+        let outermost = t.open.get() == self.step;
         while let Some(job) =
             t.with(|queues| queues.current.pop().or_else(|| if outermost { queues.overflow.pop() } else { None }))
         {
             guard(|| job.run());
         }
-        t.depth.set(t.depth.get() - 1);
-        t.calls.set(t.calls.get() - u32::from(self.calls));
+        t.open.set(t.open.get() - self.step);
         if let Some(payload) = t.tidy(self.suspends) {
-            if self.calls && !std::thread::panicking() {
+            if self.step == CALL && !std::thread::panicking() {
                 resume_unwind(payload);
             }
             diagnostics::report_panic(payload);
@@ -294,10 +306,10 @@ impl Frame {
     }
 }
 
-/// Leaves `job` to the frame at work, or runs it now where there is none: for what the library settles by itself.
-pub(super) fn defer(job: Job) {
+/// Leaves `job` to the frame at work, or runs it now where there is none.
+fn defer(job: Job) {
     let job = TRAMPOLINE.with(|t| {
-        if t.depth.get() == 0 {
+        if t.open.get() == 0 {
             return Some(job);
         }
         t.with(|queues| queues.current.push(job));
@@ -319,7 +331,7 @@ pub(super) fn is_waiting() -> bool {
 #[cold]
 fn keep_panic(payload: Payload) {
     let rest = TRAMPOLINE.with(|t| {
-        let framed = t.depth.get() > 0;
+        let framed = t.open.get() > 0;
         t.with(|queues| {
             if framed && queues.panic.is_none() {
                 queues.panic = Some(payload);
@@ -363,15 +375,13 @@ pub(crate) fn flush() {
 /// a callback, whose own frames must not wait for the callback's end.
 pub(crate) fn isolate() -> impl Drop {
     struct Isolated {
-        depth: u32,
-        calls: u32,
+        open: u32,
         queues: Option<Queues>,
     }
     impl Drop for Isolated {
         fn drop(&mut self) {
             TRAMPOLINE.with(|t| {
-                t.depth.set(self.depth);
-                t.calls.set(self.calls);
+                t.open.set(self.open);
                 if let Some(outer) = self.queues.take() {
                     t.with(|queues| *queues = outer);
                 }
@@ -381,6 +391,6 @@ pub(crate) fn isolate() -> impl Drop {
     flush();
     TRAMPOLINE.with(|t| {
         let queues = t.with(|queues| mem::replace(queues, Queues::new()));
-        Isolated { depth: t.depth.replace(0), calls: t.calls.replace(0), queues: Some(queues) }
+        Isolated { open: t.open.replace(0), queues: Some(queues) }
     })
 }

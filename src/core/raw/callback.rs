@@ -33,10 +33,17 @@ impl Kinds {
     pub(in crate::core) const LISTS: Kinds = Kinds(32);
     /// Something that few promises have.
     pub(in crate::core) const RARE: Kinds = Kinds(64);
+    /// Continuations that are to be served once the loan has ended.
+    pub(in crate::core) const READY: Kinds = Kinds(128);
 
     #[inline]
     pub(in crate::core) fn has(self, other: Kinds) -> bool {
         self & other != Kinds::NONE
+    }
+
+    #[inline]
+    pub(in crate::core) fn set(&mut self, other: Kinds, has: bool) {
+        self.0 = if has { self.0 | other.0 } else { self.0 & !other.0 };
     }
 }
 

@@ -25,6 +25,12 @@ pub trait Body: Sized + 'static {
 
     /// Whether something stands in the room.
     fn has_room(&self) -> bool;
+
+    /// Whether the place has to be cleared before the promise ends.
+    fn fills_place(&self) -> bool;
+
+    /// Notes that the outcome has to be dropped.
+    fn set_drops(&mut self);
 }
 
 /// What every promise begins with, whatever its types.
@@ -50,8 +56,6 @@ pub(super) struct Table<S: Body> {
     /// Where the place and the room are, from the head on.
     pub(super) place: usize,
     pub(super) room: usize,
-    /// Whether dropping a value, or an error, does anything.
-    pub(super) drops: (bool, bool),
     pub(super) make: unsafe fn(Maker, Broken, *mut ()),
     pub(super) drop: unsafe fn(*mut ()),
     /// Drops an error after it has been reported as one that no callback or consumer saw.
@@ -264,13 +268,17 @@ impl<S: Body> Ptr<S> {
         }
     }
 
-    /// One more reference, unless the promise is being visited: for visitors of another one that has a reference to it. If they waited, two
-    /// could wait for each other's promise for ever.
-    pub(in crate::core) fn try_clone(&self) -> Option<Ptr<S>> {
+    /// Goes inside, unless another visit goes on: for visitors of another promise that has a reference to this one. If they waited, two could
+    /// wait for each other's promise for ever.
+    pub(in crate::core) fn try_enter(&self) -> Option<Visit<S>> {
         let mut held = self.word().try_enter()?;
-        held.add(1);
-        self.word().leave(held);
-        Some(Ptr(self.0))
+        held.lend();
+        Some(Visit { ptr: self.0, held })
+    }
+
+    /// One more reference, unless a visit goes on.
+    pub(in crate::core) fn try_clone(&self) -> Option<Ptr<S>> {
+        self.try_enter().map(Visit::step_out)
     }
 
     /// Tells one promise from all others that live.
@@ -419,13 +427,6 @@ impl<S: Body> Visit<S> {
         self.held.mark_settled();
     }
 
-    /// Whether dropping a value, or an error, of this promise does anything.
-    #[inline]
-    pub(in crate::core) fn drops(&self, resolved: bool) -> bool {
-        let (value, error) = self.ptr().table().drops;
-        if resolved { value } else { error }
-    }
-
     /// Notes what the promise follows, in the place of the outcome, which has to be empty.
     #[inline]
     pub(in crate::core) fn follow(&mut self, source: Ptr<S>, key: Key) {
@@ -473,10 +474,7 @@ unsafe fn free<S: Body>(head: NonNull<Head<S>>) {
     let _ = ptr.place();
     // SAFETY: no other thread knows the promise any more, so the state is this one's.
     unsafe {
-        debug_assert!(
-            !matches!(*(*state).content(), Content::Outcome | Content::Follows),
-            "a promise ends with its outcome"
-        );
+        debug_assert!(!(*state).fills_place(), "a promise ends with its outcome");
         if (*state).has_room() {
             ptr.drop_room();
         }

@@ -10,12 +10,13 @@ use std::ptr::NonNull;
 
 use super::callback::{Crosses, Target};
 use super::content::{Fill, Lent, Own};
-use super::head::{self, Birth, CloneFn, Head, Loss, Maker, Ptr, Source, Table, Visit};
+use super::head::{self, Birth, Body, CloneFn, Head, Loss, Maker, Ptr, Source, Table, Visit};
 use crate::broken::Broken;
 use crate::core::flavor::{Accepts, CrossesThreads, Flavor, Local};
 use crate::core::note;
 use crate::core::state::{AnyPromise, State};
 use crate::list::Key;
+use crate::panics;
 
 /// A promise. A pointer to it is a pointer to its head.
 #[repr(C)]
@@ -59,7 +60,6 @@ impl<T: 'static, E: 'static, F: Flavor, X: Room<F>> Cell<T, E, F, X> {
         outcome: Layout::new::<Result<T, E>>(),
         place: mem::offset_of!(Self, place),
         room: mem::offset_of!(Self, room),
-        drops: (mem::needs_drop::<T>(), mem::needs_drop::<E>()),
         make: |maker, broken, place| {
             // SAFETY: the maker of a promise was made of such a function.
             let make = unsafe { mem::transmute::<*const (), fn(Broken) -> E>(maker.0) };
@@ -215,7 +215,8 @@ impl<T, E, P, F: Flavor> Core<T, E, P, F> {
     /// A settled promise, with no producer and one right.
     #[inline]
     pub(crate) fn settled(make: fn(Broken) -> E, origin: &'static Location<'static>, outcome: Result<T, E>) -> Self {
-        let state = State::settled(outcome.is_ok(), origin);
+        let mut state = State::settled(outcome.is_ok(), origin);
+        note_drops(&mut state, &outcome);
         let core = Self::of(Cell::<T, E, F, ()>::allocate(1, true, Birth::of(make, origin), state, ()));
         // SAFETY: no other thread knows the promise yet, and its place is empty.
         unsafe { core.place().write(outcome) };
@@ -291,18 +292,22 @@ impl<T, E, P, F: Flavor> Core<T, E, P, F> {
         look(unsafe { &*self.place() })
     }
 
-    /// Clones the outcome.
-    ///
-    /// # Panics
-    ///
-    /// As the clone.
-    pub(in crate::core) fn copy(&self, _: Lent, clone: CloneFn) -> Result<T, E> {
+    /// Clones the outcome, and keeps a panic of the clone.
+    #[inline]
+    pub(in crate::core) fn copy(&self, _: Lent, clone: CloneFn) -> Result<Result<T, E>, panics::Payload> {
         let mut copy = MaybeUninit::<Result<T, E>>::uninit();
-        // SAFETY: the outcome is in its place, and lent; the function fills the copy.
-        unsafe {
-            (clone.0)(self.place().cast(), copy.as_mut_ptr().cast());
-            copy.assume_init()
-        }
+        // SAFETY: the outcome is in its place, and lent. There is room for the copy.
+        panics::guard(|| unsafe { (clone.0)(self.place().cast(), copy.as_mut_ptr().cast()) })?;
+        // SAFETY: the function has filled the copy, which is read once.
+        Ok(unsafe { read_in_words(copy.as_ptr()) })
+    }
+}
+
+/// A value that needs no drop may stay where it is. An error may have to be reported.
+#[inline]
+fn note_drops<T, E, F: Flavor>(state: &mut State<F>, outcome: &Result<T, E>) {
+    if mem::needs_drop::<T>() || outcome.is_err() {
+        state.set_drops();
     }
 }
 
@@ -347,6 +352,7 @@ impl<T, E, F: Flavor> TypedVisit<T, E, F> {
     /// Writes the outcome to its place.
     #[inline]
     pub(in crate::core) fn write(&mut self, _: Fill, outcome: Result<T, E>) {
+        note_drops(self.visit.state(), &outcome);
         // SAFETY: the place is empty, and this visitor's.
         unsafe { place::<T, E, F>(self.visit.ptr()).write(outcome) };
         self.visit.mark_settled();
