@@ -71,34 +71,39 @@ impl<S: Body, R: Default + 'static> Callbacks<S, R> {
         self.0.as_mut().and_then(Callback::as_lists_mut)
     }
 
-    #[inline(never)]
+    #[inline]
     fn make_lists(&mut self) -> &mut Lists<S, R> {
         if self.lists().is_none() {
-            let mut lists = Box::new(Lists::<S, R> {
-                kinds: Kinds::LISTS,
-                observers: Vec::new(),
-                cancelers: Vec::new(),
-                continuations: List::new(),
-                wakers: List::new(),
-                ready: Vec::new(),
-                silent: 0,
-                clone: None,
-                rare: None,
-            });
-            // The key of the one callback stays good in its list. The key of one that has gone must name no other.
-            let kinds = self.kinds();
-            if !kinds.has(Kinds::WAKER) {
-                lists.wakers.skip_first();
-            }
-            if !kinds.has(Kinds::CONTINUATION) {
-                lists.continuations.skip_first();
-            }
-            if let Some(callback) = self.0.take() {
-                lists.push(callback);
-            }
-            self.0 = Some(Callback::lists(lists));
+            self.begin_lists();
         }
         self.lists_mut().expect("they have just been made")
+    }
+
+    #[inline(never)]
+    fn begin_lists(&mut self) {
+        let mut lists = Box::new(Lists::<S, R> {
+            kinds: Kinds::LISTS,
+            observers: Vec::new(),
+            cancelers: Vec::new(),
+            continuations: List::new(),
+            wakers: List::new(),
+            ready: Vec::new(),
+            silent: 0,
+            clone: None,
+            rare: None,
+        });
+        // The key of the one callback stays good in its list. The key of one that has gone must name no other.
+        let kinds = self.kinds();
+        if !kinds.has(Kinds::WAKER) {
+            lists.wakers.skip_first();
+        }
+        if !kinds.has(Kinds::CONTINUATION) {
+            lists.continuations.skip_first();
+        }
+        if let Some(callback) = self.0.take() {
+            lists.push(callback);
+        }
+        self.0 = Some(Callback::lists(lists));
     }
 
     #[inline]
@@ -113,6 +118,7 @@ impl<S: Body, R: Default + 'static> Callbacks<S, R> {
     }
 
     /// The rare part: from now on it is there.
+    #[inline]
     pub(super) fn make_rare(&mut self) -> &mut R {
         let lists = self.make_lists();
         lists.kinds.set(Kinds::RARE, true);

@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use super::flavor::{Accepts, Flavor};
 use super::lend::{finish, leave_link};
-use super::order::Next;
 use super::progress::Event;
 use super::raw::{Content, Core, Ending, Room, Roomy, Settled, TypedVisit, Visit};
 use super::ring;
@@ -162,7 +161,7 @@ impl<X: Room<F>, T, E, F: Flavor> Roomy<X, T, E, Progress, F> {
         }
         visit.state().producers -= 1;
         visit.end(share.into_core().into_any());
-        (hand_on_if_needed(visit.erase()), None)
+        (end_report(visit.erase()), None)
     }
 
     /// Does something in the room, if the promise is pending, and may say what to report. What that makes to do is done by the one that
@@ -182,9 +181,10 @@ impl<X: Room<F>, T, E, F: Flavor> Roomy<X, T, E, Progress, F> {
     }
 }
 
+/// Ends a visit that has brought at most a report: only that makes something to do.
 #[inline]
-fn hand_on_if_needed<F: Flavor>(mut visit: Visit<State<F>>) -> HandOn<F> {
-    if visit.state().next_at_rest(false) != Next::Rest {
+fn end_report<F: Flavor>(mut visit: Visit<State<F>>) -> HandOn<F> {
+    if visit.state().has_events() && !visit.state().is_lent() {
         return Some(Settled { visit, source: None });
     }
     visit.leave();

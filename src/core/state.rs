@@ -524,6 +524,10 @@ impl<F: Flavor> State<F> {
         self.reports::<P>().add(event, idle)
     }
 
+    pub(super) fn has_events(&self) -> bool {
+        self.callbacks.rare().is_some_and(Rare::has_events)
+    }
+
     pub(super) fn reports_mut(&mut self) -> Option<&mut Box<dyn Reports>> {
         self.callbacks.rare_mut().and_then(|rare| rare.reports.as_mut())
     }
