@@ -61,7 +61,7 @@ impl<S: Body, R> Lists<S, R> {
 impl<S: Body, R: Default + 'static> Callbacks<S, R> {
     pub(super) const NONE: Self = Callbacks(None, std::marker::PhantomData);
 
-    #[inline]
+    #[inline(always)]
     fn lists(&self) -> Option<&Lists<S, R>> {
         self.0.as_ref().and_then(Callback::as_lists)
     }
@@ -126,7 +126,7 @@ impl<S: Body, R: Default + 'static> Callbacks<S, R> {
     }
 
     /// Whether nothing was ever registered that is still here.
-    #[inline]
+    #[inline(always)]
     pub(super) fn is_void(&self) -> bool {
         self.0.is_none()
     }
@@ -134,7 +134,10 @@ impl<S: Body, R: Default + 'static> Callbacks<S, R> {
     /// Whether nothing is registered.
     #[inline(always)]
     pub(super) fn is_idle(&self) -> bool {
-        self.0.as_ref().is_none_or(|one| one.as_lists().is_some_and(|lists: &Lists<S, R>| lists.kinds == Kinds::LISTS))
+        match self.lists() {
+            None => self.is_void(),
+            Some(lists) => lists.kinds == Kinds::LISTS,
+        }
     }
 
     /// Which kinds are registered, and whether there are lists of them.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::flavor::{Accepts, Flavor};
 use super::lend::{finish, leave_link};
 use super::progress::Event;
-use super::raw::{Content, Core, Ending, Room, Roomy, Settled, TypedVisit, Visit};
+use super::raw::{Content, Core, Ending, Room, Roomy, Settled, Visit};
 use super::ring;
 use super::settle::HandOn;
 use super::state::{AnyPromise, Executor, Link, State};
@@ -125,7 +125,7 @@ pub(crate) type Full<R, S> = Option<(R, Ending<S>)>;
 impl<X: Room<F>, T, E, F: Flavor> Roomy<X, T, E, Progress, F> {
     /// An empty room needs no drop.
     #[inline]
-    fn note_room(&self, visit: &mut TypedVisit<T, E, F>) {
+    fn note_room(&self, visit: &mut Visit<State<F>>) {
         if self.room(visit).is_some_and(|room| room.is_empty()) {
             visit.state().set_room(false);
         }
@@ -144,11 +144,11 @@ impl<X: Room<F>, T, E, F: Flavor> Roomy<X, T, E, Progress, F> {
         f: impl FnOnce(&mut X) -> (Option<Progress>, Option<R>),
     ) -> (HandOn<F>, Full<R, Self>) {
         let share = share.into_inner();
-        let mut visit = share.enter();
+        let mut visit = share.any().enter();
         let Some((report, kept)) = share.room(&mut visit).map(f) else {
             visit.state().producers -= 1;
             visit.end(share.into_core().into_any());
-            finish(visit.erase(), Caller::Library);
+            finish(visit, Caller::Library);
             return (None, None);
         };
         if let Some(report) = report {
@@ -156,27 +156,27 @@ impl<X: Room<F>, T, E, F: Flavor> Roomy<X, T, E, Progress, F> {
         }
         share.note_room(&mut visit);
         if let Some(kept) = kept {
-            visit.erase().leave();
+            visit.leave();
             return (None, Some((kept, Ending::new(share))));
         }
         visit.state().producers -= 1;
         visit.end(share.into_core().into_any());
-        (end_report(visit.erase()), None)
+        (end_report(visit), None)
     }
 
     /// Does something in the room, if the promise is pending, and may say what to report. What that makes to do is done by the one that
     /// settles the aggregate, or adds its last input.
     pub(crate) fn with<R>(&self, f: impl FnOnce(&mut X) -> (Option<Progress>, R)) -> Option<R> {
-        let mut visit = self.enter();
+        let mut visit = self.any().enter();
         let Some((report, result)) = self.room(&mut visit).map(f) else {
-            visit.erase().leave();
+            visit.leave();
             return None;
         };
         if let Some(report) = report {
             visit.state().add_event(Event::Notify(report));
         }
         self.note_room(&mut visit);
-        visit.erase().leave();
+        visit.leave();
         Some(result)
     }
 }

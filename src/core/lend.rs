@@ -30,9 +30,9 @@ pub(super) fn end_registration<F: Flavor>(mut visit: Visit<State<F>>, caller: Ca
 /// Does what there is to do, in a frame; or leaves it to one.
 #[inline(never)]
 fn drain<F: Flavor>(visit: Visit<State<F>>, caller: Caller) {
-    let frame = if caller == Caller::Library { None } else { Frame::open(caller) };
+    let frame = if matches!(caller, Caller::Library) { None } else { Frame::open(caller) };
     let Some(frame) = frame else { return postpone(visit, caller) };
-    lend(visit, caller == Caller::Home);
+    lend(visit, matches!(caller, Caller::Home));
     frame.close();
 }
 

@@ -52,7 +52,7 @@ impl<F: Flavor> State<F> {
             return self.next_of_any(kinds, at_home);
         }
         match kinds {
-            _ if self.content != Content::Outcome && !self.is_pending() => self.next_of_any(kinds, at_home),
+            _ if !matches!(self.content, Content::Outcome) && !self.is_pending() => self.next_of_any(kinds, at_home),
             // What is registered waits, and nothing counts on more than one source.
             _ if self.is_pending() && (self.can_be_canceled() || !self.has_claim()) => Next::Rest,
             _ if self.is_pending() => Next::DropClaims,
@@ -129,7 +129,8 @@ impl<F: Flavor> State<F> {
         let quiet = match self.content {
             Content::Outcome => !self.is_in_the_way(),
             Content::Empty => self.is_pending(),
-            content => content == Content::Nothing,
+            Content::Nothing => true,
+            Content::Follows | Content::Spoiled => false,
         };
         self.is_lent() || (quiet && !self.is(RARE_MARKS) && self.callbacks.is_idle())
     }

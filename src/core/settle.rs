@@ -4,12 +4,11 @@ use super::flavor::Flavor;
 use super::lend::{announce, aside, finish, tell};
 use super::note::{Delivery, Note};
 use super::progress::Event;
-use super::raw::{Content, Core, Crosses, End, Ending, Roomy, Settled, Target, TypedVisit, Visit};
+use super::raw::{Content, Core, Crosses, End, Ending, Roomy, Settled, Target, Visit};
 use super::state::{AnyPromise, Link, State};
 use super::trampoline::{self, Caller, drop_guarded};
 use crate::broken::{Broken, BrokenKind};
 use crate::diagnostics;
-use crate::list::Key;
 use crate::panics;
 use crate::testing;
 use crate::trace;
@@ -44,26 +43,26 @@ impl<T, E, P, F: Flavor> Core<T, E, P, F> {
     /// Settles. `false` if that was done before: then the outcome is dropped.
     #[inline]
     pub(crate) fn settle(&self, outcome: Result<T, E>, note: Note, caller: Caller) -> bool {
-        let mut visit = self.enter();
+        let mut visit = self.any().enter();
         if !visit.state().is_pending() {
-            visit.erase().leave();
+            visit.leave();
             drop_guarded(caller, outcome);
             return false;
         }
-        if visit.state().content == Content::Follows {
+        if matches!(visit.state().content, Content::Follows) {
             keep_source(&mut visit);
         }
-        finish(Self::settle_in(visit, outcome, note), caller);
+        finish(self.settle_in(visit, outcome, note), caller);
         true
     }
 
     /// Settles a pending promise whose place is empty.
     #[inline]
-    fn settle_in(mut visit: TypedVisit<T, E, F>, outcome: Result<T, E>, note: Note) -> Visit<State<F>> {
+    fn settle_in(&self, mut visit: Visit<State<F>>, outcome: Result<T, E>, note: Note) -> Visit<State<F>> {
         let resolved = outcome.is_ok();
         let fill = visit.state().settle(resolved, note);
-        visit.write(fill, outcome);
-        tell(visit.erase(), |origin| trace::settled(origin, resolved))
+        self.write(&mut visit, fill, outcome);
+        tell(visit, |origin| trace::settled(origin, resolved))
     }
 
     /// Settles with what a source has delivered, on behalf of the one producer, which ends with it.
@@ -71,14 +70,17 @@ impl<T, E, P, F: Flavor> Core<T, E, P, F> {
     /// Nothing foreign may run between this and the return to the loop.
     #[inline]
     pub(crate) fn hand_on(self, outcome: Result<T, E>, note: Note) -> HandOn<F> {
-        let mut visit = self.into_visit();
+        let mut visit = self.any().enter();
         visit.state().producers -= 1;
         if !visit.state().is_pending() {
-            end_late(visit.erase(), outcome);
+            visit.end(self.into_any());
+            end_late(visit, outcome);
             return None;
         }
-        let source = take_delivered(&mut visit);
-        Some(Settled { visit: Self::settle_in(visit, outcome, note), source })
+        let source = visit.take_source();
+        let mut visit = self.settle_in(visit, outcome, note);
+        visit.end(self.into_any());
+        Some(Settled { visit, source })
     }
 
     /// Settles with what a source has delivered, whatever it is, as [`hand_on`](Core::hand_on).
@@ -163,12 +165,6 @@ fn keep_source<F: Flavor>(visit: &mut Visit<State<F>>) {
     }
 }
 
-/// The one source of a pending promise has delivered.
-#[inline]
-fn take_delivered<F: Flavor>(visit: &mut Visit<State<F>>) -> Option<(AnyPromise<F>, Key)> {
-    visit.take_source()
-}
-
 /// A source has delivered to a promise that is settled already.
 #[cold]
 fn end_late<F: Flavor, X: 'static>(visit: Visit<State<F>>, late: X) {
@@ -184,7 +180,7 @@ fn hand_on_broken<F: Flavor>(promise: AnyPromise<F>, broken: Broken) -> HandOn<F
         finish(visit, Caller::Library);
         return None;
     }
-    let (source, kind) = (take_delivered(&mut visit), broken.kind());
+    let (source, kind) = (visit.take_source(), broken.kind());
     visit.state().reject_with(kind, Some(broken));
     Some(Settled { visit: announce(visit, kind), source })
 }

@@ -171,21 +171,21 @@ impl<F: Flavor> State<F> {
         state
     }
 
-    #[inline]
+    #[inline(always)]
     pub(super) fn is(&self, mark: u8) -> bool {
         self.marks & mark != 0
     }
 
-    #[inline]
+    #[inline(always)]
     pub(super) fn is_pending(&self) -> bool {
-        self.phase == Phase::Pending
+        matches!(self.phase, Phase::Pending)
     }
 
     pub(super) fn is_canceled(&self) -> bool {
-        self.phase == Phase::Canceled
+        matches!(self.phase, Phase::Canceled)
     }
 
-    #[inline]
+    #[inline(always)]
     pub(super) fn is_lent(&self) -> bool {
         self.lender != 0
     }
@@ -357,16 +357,15 @@ impl<F: Flavor> State<F> {
         if self.content == Content::Outcome { Take::Last(self.content.take()) } else { Take::Spoiled }
     }
 
-    /// Takes the outcome for the only reference, if it is here and that is all there is.
+    /// Takes the outcome for the only reference, if it is here and nothing was ever registered that is still here: then no thread lends it,
+    /// as a lender has a reference, too.
     #[inline]
     pub(super) fn take_alone(&mut self) -> Option<Own> {
-        let alone =
-            self.content == Content::Outcome && self.callbacks.is_void() && !self.is(RARE_MARKS) && !self.is_lent();
-        alone.then(|| {
-            self.see();
-            self.rights = 0;
-            self.content.take()
-        })
+        if !matches!(self.content, Content::Outcome) || !self.callbacks.is_void() {
+            return None;
+        }
+        self.rights = 0;
+        Some(self.content.take())
     }
 
     /// Makes the caller the lender of an outcome that is here, without using up a right.
@@ -404,9 +403,9 @@ impl<F: Flavor> State<F> {
     }
 
     /// Whether it is rejected, and nothing looked at the error, though something should.
-    #[inline]
+    #[inline(always)]
     pub(super) fn is_unseen(&self) -> bool {
-        self.phase == Phase::Rejected
+        matches!(self.phase, Phase::Rejected)
     }
 
     /// The line that rejected it, if that is known.

@@ -259,7 +259,7 @@ impl Frame {
     #[inline]
     pub(super) fn open(caller: Caller) -> Option<Frame> {
         TRAMPOLINE.with(|t| {
-            let (step, full) = if caller == Caller::User { (CALL, NO_CALL) } else { (FRAME, NO_FRAME) };
+            let (step, full) = if matches!(caller, Caller::User) { (CALL, NO_CALL) } else { (FRAME, NO_FRAME) };
             let open = t.open.get();
             if open & full != 0 {
                 return None;

@@ -3,7 +3,7 @@
 use std::cell::UnsafeCell;
 use std::marker::PhantomData;
 use std::mem::{self, ManuallyDrop, MaybeUninit};
-use std::ops::{BitAnd, BitOr};
+use std::ops::BitOr;
 use std::ptr::NonNull;
 use std::task::Waker;
 
@@ -36,9 +36,9 @@ impl Kinds {
     /// Continuations that are to be served once the loan has ended.
     pub(in crate::core) const READY: Kinds = Kinds(128);
 
-    #[inline]
+    #[inline(always)]
     pub(in crate::core) fn has(self, other: Kinds) -> bool {
-        self & other != Kinds::NONE
+        self.0 & other.0 != 0
     }
 
     #[inline]
@@ -50,18 +50,9 @@ impl Kinds {
 impl BitOr for Kinds {
     type Output = Kinds;
 
-    #[inline]
+    #[inline(always)]
     fn bitor(self, other: Kinds) -> Kinds {
         Kinds(self.0 | other.0)
-    }
-}
-
-impl BitAnd for Kinds {
-    type Output = Kinds;
-
-    #[inline]
-    fn bitand(self, other: Kinds) -> Kinds {
-        Kinds(self.0 & other.0)
     }
 }
 
@@ -82,7 +73,7 @@ fn store<C>(value: C) -> Data {
     let place = &raw mut data;
     // SAFETY: what fits is written to a place that is large enough and aligned for it; otherwise a pointer is, which always fits.
     unsafe {
-        if fits::<C>() {
+        if const { fits::<C>() } {
             place.cast::<C>().write(value)
         } else {
             place.cast::<*mut C>().write(Box::into_raw(Box::new(value)))
@@ -98,7 +89,9 @@ fn store<C>(value: C) -> Data {
 unsafe fn load<C>(data: Data) -> C {
     let place = &raw const data;
     // SAFETY: by the contract it was stored as one or the other, and is read once.
-    unsafe { if fits::<C>() { place.cast::<C>().read() } else { *Box::from_raw(place.cast::<*mut C>().read()) } }
+    unsafe {
+        if const { fits::<C>() } { place.cast::<C>().read() } else { *Box::from_raw(place.cast::<*mut C>().read()) }
+    }
 }
 
 /// Where the value of such data is.
@@ -109,7 +102,7 @@ unsafe fn load<C>(data: Data) -> C {
 #[inline]
 unsafe fn locate<C>(data: *mut Data) -> *mut C {
     // SAFETY: by the contract there is such a value in place, or a pointer to one.
-    if fits::<C>() { data.cast() } else { unsafe { data.cast::<*mut C>().read() } }
+    if const { fits::<C>() } { data.cast() } else { unsafe { data.cast::<*mut C>().read() } }
 }
 
 /// The code of one kind of callback with one type of data.
@@ -321,13 +314,14 @@ impl<S: Body> Callback<S> {
         Callback::new(lists, const { &Made::<Box<L>, (), (), ()>::kept(Kinds::LISTS) })
     }
 
-    #[inline]
+    #[inline(always)]
     fn calls(&self) -> &'static Calls<S> {
+        let calls = self.calls.as_ptr();
         // SAFETY: without the tag it is the reference that it was made of.
-        unsafe { &*self.calls.as_ptr().map_addr(|address| address & !SILENT) }
+        unsafe { &*calls.with_addr(calls.addr() & !SILENT) }
     }
 
-    #[inline]
+    #[inline(always)]
     pub(in crate::core) fn kinds(&self) -> Kinds {
         self.calls().kinds
     }

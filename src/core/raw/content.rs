@@ -29,20 +29,20 @@ pub(in crate::core) struct Own(());
 impl Content {
     #[inline]
     pub(in crate::core) fn fill(&mut self) -> Fill {
-        debug_assert!(*self == Content::Empty, "a place is filled twice");
+        debug_assert!(matches!(self, Content::Empty), "a place is filled twice");
         *self = Content::Outcome;
         Fill(())
     }
 
     #[inline]
     pub(in crate::core) fn lend(self) -> Lent {
-        debug_assert!(self == Content::Outcome, "there is no outcome to lend");
+        debug_assert!(matches!(self, Content::Outcome), "there is no outcome to lend");
         Lent(())
     }
 
     #[inline]
     pub(in crate::core) fn take(&mut self) -> Own {
-        debug_assert!(*self == Content::Outcome, "there is no outcome to take");
+        debug_assert!(matches!(self, Content::Outcome), "there is no outcome to take");
         *self = Content::Nothing;
         Own(())
     }

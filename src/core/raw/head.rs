@@ -8,7 +8,7 @@ use std::panic::{Location, RefUnwindSafe, UnwindSafe};
 use std::ptr::{self, NonNull};
 
 use super::content::{Content, Fill, Own};
-use super::word::{Held, Number, Word};
+use super::word::{MOST, Number, ONE, SETTLED};
 use crate::broken::Broken;
 use crate::core::sync::{AtomicU32, Tracked};
 use crate::list::Key;
@@ -36,7 +36,7 @@ pub trait Body: Sized + 'static {
 /// What every promise begins with, whatever its types.
 #[repr(C)]
 pub(super) struct Head<S: Body> {
-    word: Word<S::Number>,
+    word: S::Number,
     table: &'static Table<S>,
     /// Where the promise was made.
     origin: &'static Location<'static>,
@@ -92,7 +92,8 @@ impl<S: Body> RefUnwindSafe for Ptr<S> {}
 #[must_use]
 pub(crate) struct Visit<S: Body> {
     ptr: NonNull<Head<S>>,
-    held: Held,
+    /// What the word will be.
+    number: u32,
 }
 
 /// A promise for a lender to go on with, still entered: settled just now, or with something to tell.
@@ -117,19 +118,19 @@ impl<S: Body> Ptr<S> {
         ManuallyDrop::new(self).0
     }
 
-    #[inline]
-    fn word(&self) -> &Word<S::Number> {
+    #[inline(always)]
+    fn word(&self) -> &S::Number {
         // SAFETY: this reference keeps the head alive. Only the word is borrowed, which is shared by all.
         unsafe { &(*self.0.as_ptr()).word }
     }
 
-    #[inline]
+    #[inline(always)]
     pub(super) fn table(&self) -> &'static Table<S> {
         // SAFETY: this reference keeps the head alive, and the table is never written.
         unsafe { (*self.0.as_ptr()).table }
     }
 
-    #[inline]
+    #[inline(always)]
     pub(crate) fn origin(&self) -> &'static Location<'static> {
         // SAFETY: this reference keeps the head alive, and the origin is never written.
         unsafe { (*self.0.as_ptr()).origin }
@@ -144,17 +145,26 @@ impl<S: Body> Ptr<S> {
     /// Goes inside.
     #[inline]
     pub(crate) fn enter(&self) -> Visit<S> {
-        let mut held = self.word().enter();
-        held.lend();
-        Visit { ptr: self.0, held }
+        let number = match self.word().try_enter() {
+            Some(number) => number,
+            None => self.word().wait_and_enter(),
+        };
+        // The references of visits are few among those that `add` counts.
+        Visit { ptr: self.0, number: number + ONE }
     }
 
     /// Goes inside, with this very reference.
     #[inline]
     pub(crate) fn into_visit(self) -> Visit<S> {
-        // The only reference needs no mark to keep others out.
-        let held = self.word().hold_alone().unwrap_or_else(|| self.word().enter());
-        Visit { ptr: self.into_head(), held }
+        match self.word().look() {
+            // The only reference needs no mark to keep others out.
+            Some(number) if S::Number::MARKS && number & !SETTLED == ONE => Visit { ptr: self.into_head(), number },
+            _ => {
+                let mut visit = self.enter();
+                visit.end(self);
+                visit
+            }
+        }
     }
 
     /// Does something inside. Nothing foreign may run in it.
@@ -170,31 +180,33 @@ impl<S: Body> Ptr<S> {
     /// would add many orders and no end.
     #[inline]
     pub(crate) fn is_settled(&self) -> bool {
-        let hint = if cfg!(loom) { None } else { self.word().is_settled() };
-        hint.unwrap_or_else(|| {
-            let held = self.word().enter();
-            let settled = held.is_settled();
-            self.word().leave(held);
-            settled
-        })
+        match self.word().look() {
+            Some(number) if cfg!(not(loom)) => number & SETTLED != 0,
+            _ => {
+                let visit = self.enter();
+                let settled = visit.number & SETTLED != 0;
+                visit.leave();
+                settled
+            }
+        }
     }
 
     /// The state, if this is the only reference and the promise is settled.
     #[inline]
     pub(in crate::core) fn alone_and_settled(&mut self) -> Option<&mut S> {
         // SAFETY: there is no visit, and no other reference that could begin one while this one is borrowed.
-        self.word().is_alone_and_settled().then(|| unsafe { &mut *self.state() })
+        (self.word().look() == Some(ONE | SETTLED)).then(|| unsafe { &mut *self.state() })
     }
 
     /// Whether the promise is settled, as far as a look at the word says so.
     pub(in crate::core) fn seems_settled(&self) -> bool {
-        self.word().is_settled() == Some(true)
+        self.word().look().is_some_and(|number| number & SETTLED != 0)
     }
 
     /// Whether there are so many references, and no visit goes on.
     #[inline]
     pub(super) fn counts(&self, references: u32) -> bool {
-        self.word().counts(references)
+        self.word().look().is_some_and(|number| number & !SETTLED == references * ONE)
     }
 
     #[inline]
@@ -271,9 +283,8 @@ impl<S: Body> Ptr<S> {
     /// Goes inside, unless another visit goes on: for visitors of another promise that has a reference to this one. If they waited, two could
     /// wait for each other's promise for ever.
     pub(in crate::core) fn try_enter(&self) -> Option<Visit<S>> {
-        let mut held = self.word().try_enter()?;
-        held.lend();
-        Some(Visit { ptr: self.0, held })
+        let number = self.word().try_enter()?;
+        Some(Visit { ptr: self.0, number: number + ONE })
     }
 
     /// One more reference, unless a visit goes on.
@@ -287,7 +298,7 @@ impl<S: Body> Ptr<S> {
         self.0.as_ptr().cast_const().cast()
     }
 
-    #[inline]
+    #[inline(always)]
     pub(in crate::core) fn is(&self, other: &Self) -> bool {
         self.0 == other.0
     }
@@ -296,7 +307,7 @@ impl<S: Body> Ptr<S> {
     #[inline]
     pub(in crate::core) fn end_both(self, other: Self) {
         debug_assert!(self.is(&other));
-        if self.word().counts(2) {
+        if self.counts(2) {
             std::mem::forget(other);
             // SAFETY: these are the only references, and both end here.
             return unsafe { free(self.into_head()) };
@@ -320,7 +331,7 @@ impl<S: Body> Clone for Ptr<S> {
 impl<S: Body> Drop for Ptr<S> {
     #[inline]
     fn drop(&mut self) {
-        if self.word().counts(1) {
+        if self.counts(1) {
             // SAFETY: this is the only reference, and it ends here.
             return unsafe { free(self.0) };
         }
@@ -373,7 +384,7 @@ impl<S: Body> Visit<S> {
     }
 
     /// The reference of this visit.
-    #[inline]
+    #[inline(always)]
     pub(in crate::core) fn ptr(&self) -> &Ptr<S> {
         // SAFETY: a `Ptr` is nothing but such a pointer, and the visit holds a reference.
         unsafe { &*ptr::from_ref(&self.ptr).cast() }
@@ -382,34 +393,30 @@ impl<S: Body> Visit<S> {
     /// Leaves, and ends the reference of the visit.
     #[inline]
     pub(in crate::core) fn leave(mut self) {
-        self.held.subtract(1);
-        if self.held.is_over() {
+        self.number -= ONE;
+        if self.number < ONE {
             // SAFETY: no reference is left.
             unsafe { free(self.ptr) }
         } else {
-            self.end_visit();
+            std::mem::forget(self.step_out());
         }
-    }
-
-    /// Lets others in.
-    #[inline]
-    fn end_visit(self) {
-        // SAFETY: at least one reference is left, which keeps the head alive until the word is written. Only the word is borrowed.
-        unsafe { &(*self.ptr.as_ptr()).word }.leave(self.held);
     }
 
     /// Leaves, with the reference of the visit.
     #[inline]
     pub(in crate::core) fn step_out(self) -> Ptr<S> {
-        let ptr = self.ptr;
-        self.end_visit();
-        Ptr(ptr)
+        // SAFETY: at least one reference is left, which keeps the head alive until the word is written. Only the word is borrowed.
+        unsafe { &(*self.ptr.as_ptr()).word }.leave(self.number);
+        Ptr(self.ptr)
     }
 
     /// One more reference.
     #[inline]
     pub(in crate::core) fn add(&mut self) -> Ptr<S> {
-        self.held.add(1);
+        self.number += ONE;
+        if self.number > MOST {
+            std::process::abort();
+        }
         Ptr(self.ptr)
     }
 
@@ -418,13 +425,13 @@ impl<S: Body> Visit<S> {
     pub(in crate::core) fn end(&mut self, ptr: Ptr<S>) {
         debug_assert!(ptr.is(self.ptr()));
         std::mem::forget(ptr);
-        self.held.subtract(1);
+        self.number -= ONE;
     }
 
     /// From now on a look at the word says that the promise is settled.
-    #[inline]
+    #[inline(always)]
     pub(in crate::core) fn mark_settled(&mut self) {
-        self.held.mark_settled();
+        self.number |= SETTLED;
     }
 
     /// Notes what the promise follows, in the place of the outcome, which has to be empty.
@@ -503,7 +510,7 @@ pub(super) fn head<S: Body>(
     birth: Birth,
     state: S,
 ) -> Head<S> {
-    let word = Word::new(references, settled);
+    let word = S::Number::new((references * ONE) | if settled { SETTLED } else { 0 });
     let Birth { origin, maker } = birth;
     Head { word, table, origin, maker, visits: Tracked::new(), uses: Tracked::new(), state: UnsafeCell::new(state) }
 }

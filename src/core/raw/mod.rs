@@ -52,6 +52,5 @@ pub(crate) use self::ending::{End, Ending};
 pub(in crate::core) use self::head::{Body, CloneFn};
 pub(crate) use self::head::{Ptr, Settled, Source, Visit};
 pub(in crate::core) use self::job::Job;
-pub(in crate::core) use self::typed::TypedVisit;
 pub(crate) use self::typed::{Core, Plain, Room, Roomy};
 pub(in crate::core) use self::word::Number;

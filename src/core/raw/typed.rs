@@ -4,7 +4,7 @@ use std::alloc::Layout;
 use std::cell::UnsafeCell;
 use std::marker::PhantomData;
 use std::mem::{self, ManuallyDrop, MaybeUninit};
-use std::ops::{Deref, DerefMut};
+use std::ops::Deref;
 use std::panic::Location;
 use std::ptr::NonNull;
 
@@ -168,18 +168,11 @@ impl Source<State<Local>> {
     }
 }
 
-/// A visit to a promise whose types are known.
-#[must_use]
-pub(crate) struct TypedVisit<T: 'static, E: 'static, F: Flavor> {
-    visit: Visit<State<F>>,
-    types: PhantomData<fn(Result<T, E>) -> Result<T, E>>,
-}
-
 impl<T, E, P, F: Flavor> Core<T, E, P, F> {
     /// The place of the outcome, which is where it is whatever stands in the room.
     #[inline]
     fn place(&self) -> *mut Result<T, E> {
-        place(&self.ptr)
+        self.ptr.place_at(mem::offset_of!(Cell<T, E, F, ()>, place)).cast()
     }
 
     #[inline]
@@ -235,7 +228,7 @@ impl<T, E, P, F: Flavor> Core<T, E, P, F> {
         (Roomy { core: Self::of(head), room: PhantomData }, Self::of(head))
     }
 
-    #[inline]
+    #[inline(always)]
     pub(crate) fn any(&self) -> &AnyPromise<F> {
         &self.ptr
     }
@@ -243,16 +236,6 @@ impl<T, E, P, F: Flavor> Core<T, E, P, F> {
     #[inline]
     pub(crate) fn into_any(self) -> AnyPromise<F> {
         self.ptr
-    }
-
-    #[inline]
-    pub(in crate::core) fn enter(&self) -> TypedVisit<T, E, F> {
-        TypedVisit { visit: self.ptr.enter(), types: PhantomData }
-    }
-
-    #[inline]
-    pub(in crate::core) fn into_visit(self) -> TypedVisit<T, E, F> {
-        TypedVisit { visit: self.ptr.into_visit(), types: PhantomData }
     }
 
     #[inline]
@@ -276,6 +259,16 @@ impl<T, E, P, F: Flavor> Core<T, E, P, F> {
     pub(in crate::core) fn take_alone(&mut self) -> Option<Result<T, E>> {
         let own = self.ptr.alone_and_settled().and_then(State::take_alone)?;
         Some(self.read(own))
+    }
+
+    /// Writes the outcome to its place. The visit has to be one to this very promise.
+    #[inline]
+    pub(in crate::core) fn write(&self, visit: &mut Visit<State<F>>, _: Fill, outcome: Result<T, E>) {
+        assert!(visit.ptr().is(&self.ptr));
+        note_drops(visit.state(), &outcome);
+        visit.mark_settled();
+        // SAFETY: the place is empty, and this visitor's.
+        unsafe { self.place().write(outcome) };
     }
 
     /// Moves the outcome out.
@@ -311,12 +304,6 @@ fn note_drops<T, E, F: Flavor>(state: &mut State<F>, outcome: &Result<T, E>) {
     }
 }
 
-/// The place of the outcome of a promise of these types.
-#[inline]
-fn place<T: 'static, E: 'static, F: Flavor>(promise: &AnyPromise<F>) -> *mut Result<T, E> {
-    promise.place_at(mem::offset_of!(Cell<T, E, F, ()>, place)).cast()
-}
-
 /// Reads what is small word by word, as it was written perhaps a moment ago: a processor makes a wider load wait until those stores are
 /// through.
 ///
@@ -345,38 +332,6 @@ impl<T, E, P, F: Flavor> Clone for Core<T, E, P, F> {
     #[inline]
     fn clone(&self) -> Self {
         Core { ptr: self.ptr.clone(), types: PhantomData }
-    }
-}
-
-impl<T, E, F: Flavor> TypedVisit<T, E, F> {
-    /// Writes the outcome to its place.
-    #[inline]
-    pub(in crate::core) fn write(&mut self, _: Fill, outcome: Result<T, E>) {
-        note_drops(self.visit.state(), &outcome);
-        // SAFETY: the place is empty, and this visitor's.
-        unsafe { place::<T, E, F>(self.visit.ptr()).write(outcome) };
-        self.visit.mark_settled();
-    }
-
-    #[inline]
-    pub(in crate::core) fn erase(self) -> Visit<State<F>> {
-        self.visit
-    }
-}
-
-impl<T, E, F: Flavor> Deref for TypedVisit<T, E, F> {
-    type Target = Visit<State<F>>;
-
-    #[inline]
-    fn deref(&self) -> &Visit<State<F>> {
-        &self.visit
-    }
-}
-
-impl<T, E, F: Flavor> DerefMut for TypedVisit<T, E, F> {
-    #[inline]
-    fn deref_mut(&mut self) -> &mut Visit<State<F>> {
-        &mut self.visit
     }
 }
 
@@ -435,7 +390,7 @@ impl<X, T, E, P, F: Flavor> Roomy<X, T, E, P, F> {
 
     /// The room, while the promise is pending. The visit has to be one to this very promise.
     #[inline]
-    pub(in crate::core) fn room<'v>(&self, visit: &'v mut TypedVisit<T, E, F>) -> Option<&'v mut X> {
+    pub(in crate::core) fn room<'v>(&self, visit: &'v mut Visit<State<F>>) -> Option<&'v mut X> {
         assert!(visit.ptr().is(&self.core.ptr));
         // SAFETY: the room of a pending promise is the visitor's, and is borrowed through this visit only.
         visit.state().is_pending().then(|| unsafe { &mut *self.core.ptr.room().cast::<X>() })
