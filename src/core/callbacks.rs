@@ -66,12 +66,10 @@ impl<S: Body, R: Default + 'static> Callbacks<S, R> {
         self.0.as_ref().and_then(Callback::as_lists)
     }
 
-    #[inline]
     fn lists_mut(&mut self) -> Option<&mut Lists<S, R>> {
         self.0.as_mut().and_then(Callback::as_lists_mut)
     }
 
-    #[inline]
     fn make_lists(&mut self) -> &mut Lists<S, R> {
         if self.lists().is_none() {
             self.begin_lists();
@@ -106,19 +104,16 @@ impl<S: Body, R: Default + 'static> Callbacks<S, R> {
         self.0 = Some(Callback::lists(lists));
     }
 
-    #[inline]
     pub(super) fn rare(&self) -> Option<&R> {
         self.lists().and_then(|lists| lists.rare.as_deref())
     }
 
     /// The rare part, if it is there.
-    #[inline]
     pub(super) fn rare_mut(&mut self) -> Option<&mut R> {
         self.lists_mut().and_then(|lists| lists.rare.as_deref_mut())
     }
 
     /// The rare part: from now on it is there.
-    #[inline]
     pub(super) fn make_rare(&mut self) -> &mut R {
         let lists = self.make_lists();
         lists.kinds.set(Kinds::RARE, true);
@@ -164,7 +159,6 @@ impl<S: Body, R: Default + 'static> Callbacks<S, R> {
     }
 
     /// The key that the next continuation gets.
-    #[inline]
     pub(super) fn next_key(&mut self) -> Key {
         if self.0.is_none() { Key::FIRST } else { self.make_lists().continuations.next_key() }
     }
@@ -264,7 +258,6 @@ impl<S: Body, R: Default + 'static> Callbacks<S, R> {
     }
 
     /// How many continuations cannot cancel.
-    #[inline]
     pub(super) fn silent(&self) -> u32 {
         match &self.0 {
             None => 0,
@@ -272,7 +265,6 @@ impl<S: Body, R: Default + 'static> Callbacks<S, R> {
         }
     }
 
-    #[inline]
     pub(super) fn clone_fn(&self) -> Option<CloneFn> {
         self.lists().and_then(|lists| lists.clone)
     }

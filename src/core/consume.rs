@@ -80,7 +80,6 @@ impl<T, E, P, F: Flavor> Core<T, E, P, F> {
     /// Exercises a right if the outcome is here. `None` if it is not: the right remains.
     ///
     /// It is for continuations: a promise with an executor gives them nothing elsewhere.
-    #[inline]
     pub(crate) fn try_take(&mut self) -> Option<Delivery<T, E>> {
         if let Some(outcome) = self.take_alone() {
             return Some(self.with_note(outcome));
@@ -99,7 +98,6 @@ impl<T, E, P, F: Flavor> Core<T, E, P, F> {
     }
 
     /// An outcome that was taken here, with what is known of its error.
-    #[inline]
     pub(crate) fn with_note(&self, outcome: Result<T, E>) -> Delivery<T, E> {
         match outcome {
             Ok(value) => Delivery::Outcome(Ok(value)),
@@ -108,7 +106,6 @@ impl<T, E, P, F: Flavor> Core<T, E, P, F> {
     }
 
     /// Registers a continuation, which takes over a right. If the outcome is here, it runs when its turn comes. `run` captures nothing.
-    #[inline]
     pub(crate) fn consume<C: Follower<F>>(
         &self,
         context: C,
@@ -118,7 +115,6 @@ impl<T, E, P, F: Flavor> Core<T, E, P, F> {
     }
 
     /// One promise less, without taking the outcome.
-    #[inline]
     pub(crate) fn drop_right(self, key: Key) {
         drop_right(self.into_any(), key, false);
     }
@@ -130,9 +126,7 @@ impl<T, E, P, F: Flavor> Core<T, E, P, F> {
 
     /// Takes the waker of a promise out that will not be polled again.
     pub(crate) fn unpark(&self, key: Key) {
-        awaited::forget(self.any().address());
-        let waker = self.any().with(|state| state.callbacks.remove_waker(key));
-        drop_guarded(Caller::Quiet, waker);
+        unpark(self.any(), key);
     }
 
     pub(crate) fn cancel(&self) -> bool {
@@ -154,7 +148,6 @@ enum Lost {
 }
 
 /// Uses up a right, if the outcome is here and `take` says so.
-#[inline]
 fn take<F: Flavor>(promise: &AnyPromise<F>, take: impl FnOnce(&mut State<F>) -> Take) -> Take {
     let mut visit = promise.enter();
     let take = take(visit.state());
@@ -166,37 +159,46 @@ fn take<F: Flavor>(promise: &AnyPromise<F>, take: impl FnOnce(&mut State<F>) -> 
 #[inline(never)]
 fn park<F: Flavor>(promise: &AnyPromise<F>, key: &mut Key, waker: &Waker) -> bool {
     if *key != Key::DANGLING {
-        let parked = promise.with(|state| {
-            state.waits() && state.callbacks.waker_mut(*key).is_some_and(|parked| parked.will_wake(waker))
-        });
-        if parked {
-            awaited::note(promise.address(), promise.origin());
-            return true;
-        }
+        return park_again(promise, key, waker);
     }
     // A waker is cloned and dropped outside.
     let clone = waker.clone();
     let mut visit = promise.enter();
-    let state = visit.state();
-    if !state.waits() {
+    if visit.state().waits() {
+        *key = visit.state().callbacks.push(Callback::waker(clone));
         visit.leave();
-        trampoline::guard(|| drop(clone));
-        return false;
+        awaited::note(promise.address(), promise.origin());
+        return true;
     }
-    let replaced = match state.callbacks.waker_mut(*key) {
-        Some(parked) => Some(std::mem::replace(parked, clone)),
-        None => {
-            *key = state.callbacks.push(Callback::waker(clone));
-            None
-        }
-    };
     visit.leave();
-    awaited::note(promise.address(), promise.origin());
-    drop(replaced);
-    true
+    trampoline::guard(|| drop(clone));
+    false
 }
 
-#[inline]
+/// Parks a task that has been parked before, perhaps with another waker: that one is replaced, and keeps its turn.
+#[inline(never)]
+fn park_again<F: Flavor>(promise: &AnyPromise<F>, key: &mut Key, waker: &Waker) -> bool {
+    let is_same = |parked: &mut Waker| parked.will_wake(waker);
+    let mut parked = promise.with(|state| state.waits() && state.callbacks.waker_mut(*key).is_some_and(is_same));
+    if !parked {
+        let mut clone = Some(waker.clone());
+        parked = promise.with(|state| {
+            if state.waits() {
+                match (state.callbacks.waker_mut(*key), &mut clone) {
+                    (Some(parked), Some(clone)) => std::mem::swap(parked, clone),
+                    _ => *key = clone.take().map_or(*key, |clone| state.callbacks.push(Callback::waker(clone))),
+                }
+            }
+            state.waits()
+        });
+        trampoline::guard(|| drop(clone));
+    }
+    if parked {
+        awaited::note(promise.address(), promise.origin());
+    }
+    parked
+}
+
 fn consume<F: Flavor>(promise: &AnyPromise<F>, continuation: Callback<State<F>>) -> Key {
     let mut visit = promise.enter();
     let key = visit.state().callbacks.next_key();
@@ -209,14 +211,18 @@ fn consume<F: Flavor>(promise: &AnyPromise<F>, continuation: Callback<State<F>>)
 #[inline(never)]
 fn drop_right<F: Flavor>(promise: AnyPromise<F>, key: Key, cancel: bool) {
     if key != Key::DANGLING {
-        awaited::forget(promise.address());
+        unpark(&promise, key);
     }
     let mut visit = promise.into_visit();
-    let waker = visit.state().callbacks.remove_waker(key);
     let canceled = visit.state().drop_right(cancel);
     let visit = if canceled { announce(visit, BrokenKind::Canceled) } else { visit };
     finish(visit, if cancel { Caller::Library } else { Caller::Quiet });
-    if waker.is_some() {
-        drop_guarded(Caller::Quiet, waker);
-    }
+}
+
+/// Takes the waker of a promise out that will not be polled again.
+#[cold]
+fn unpark<F: Flavor>(promise: &AnyPromise<F>, key: Key) {
+    awaited::forget(promise.address());
+    let waker = promise.with(|state| state.callbacks.remove_waker(key));
+    drop_guarded(Caller::Quiet, waker);
 }

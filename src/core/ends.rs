@@ -19,7 +19,6 @@ use crate::progress::Progress;
 
 impl<T, E, P, F: Flavor> Core<T, E, P, F> {
     /// A pending promise, with one producer and one right: the references of both ends.
-    #[inline]
     pub(crate) fn new(make: fn(Broken) -> E, origin: &'static Location<'static>) -> (Producer<T, E, P, F>, Self) {
         let (producer, promise) = Core::pair(make, origin);
         (Ending::new(producer), promise)
@@ -37,7 +36,6 @@ impl<T, E, P, F: Flavor> Core<T, E, P, F> {
 
     /// Uses this reference and its right up for a promise that follows this one, and for the continuation that settles it. `context` makes
     /// of its producer what the continuation works with; `run` captures nothing.
-    #[inline]
     pub(crate) fn derive<U, E2, C>(
         self,
         make: fn(Broken) -> E2,
@@ -77,7 +75,6 @@ impl<T, E, P, F: Flavor> Core<T, E, P, F> {
 }
 
 impl<T, E, P, F: Flavor> Core<T, E, P, F> {
-    #[inline]
     pub(crate) fn done<C>(&self, callback: C)
     where
         C: FnOnce(&T) + 'static,
@@ -90,7 +87,6 @@ impl<T, E, P, F: Flavor> Core<T, E, P, F> {
         }));
     }
 
-    #[inline]
     pub(crate) fn fail<C>(&self, callback: C)
     where
         C: FnOnce(&E) + 'static,
@@ -103,7 +99,6 @@ impl<T, E, P, F: Flavor> Core<T, E, P, F> {
         }));
     }
 
-    #[inline]
     pub(crate) fn always<C>(&self, callback: C)
     where
         C: FnOnce(&Result<T, E>) + 'static,
@@ -119,7 +114,6 @@ impl<T, E, P, F: Flavor> Core<T, E, P, F> {
         finish(visit, Caller::User);
     }
 
-    #[inline]
     fn observe(&self, observer: Callback<State<F>>) {
         let mut visit = self.any().enter();
         visit.state().callbacks.push(observer);

@@ -16,7 +16,6 @@ use crate::progress::Progress;
 
 impl<T, E, P, F: Flavor> Core<T, E, P, F> {
     /// What a follower notes of the continuation `key` of this promise.
-    #[inline]
     pub(crate) fn into_link(self, key: Key) -> Link<F>
     where
         F: Accepts<T> + Accepts<E> + Accepts<P>,
@@ -56,7 +55,6 @@ impl<T, E, P, F: Flavor> Core<T, E, P, F> {
     }
 
     /// Makes a new promise, which no other thread knows, follow something that schedules what settles it.
-    #[inline]
     pub(crate) fn follow_schedule(&self, schedule: AnyPromise<F>, key: Key) {
         let mut visit = self.any().enter();
         if visit.state().is_pending() && visit.state().content == Content::Empty {
@@ -124,7 +122,6 @@ pub(crate) type Full<R, S> = Option<(R, Ending<S>)>;
 
 impl<X: Room<F>, T, E, F: Flavor> Roomy<X, T, E, Progress, F> {
     /// An empty room needs no drop.
-    #[inline]
     fn note_room(&self, visit: &mut Visit<State<F>>) {
         if self.room(visit).is_some_and(|room| room.is_empty()) {
             visit.state().set_room(false);
@@ -138,7 +135,6 @@ impl<X: Room<F>, T, E, F: Flavor> Roomy<X, T, E, Progress, F> {
 
     /// An input brings something: `f` stores it in the room, if the promise is pending, and may say what to report. The producer ends with it,
     /// unless `f` says what it is still needed for.
-    #[inline]
     pub(crate) fn bring<R>(
         share: Ending<Self>,
         f: impl FnOnce(&mut X) -> (Option<Progress>, Option<R>),
@@ -182,7 +178,6 @@ impl<X: Room<F>, T, E, F: Flavor> Roomy<X, T, E, Progress, F> {
 }
 
 /// Ends a visit that has brought at most a report: only that makes something to do.
-#[inline]
 fn end_report<F: Flavor>(mut visit: Visit<State<F>>) -> HandOn<F> {
     if visit.state().has_events() && !visit.state().is_lent() {
         return Some(Settled { visit, source: None });

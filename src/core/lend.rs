@@ -403,7 +403,6 @@ pub(super) fn announce<F: Flavor>(mut visit: Visit<State<F>>, kind: BrokenKind) 
 }
 
 /// Tells a subscriber of `tracing` something.
-#[inline]
 pub(super) fn tell<F: Flavor>(
     visit: Visit<State<F>>,
     tell: impl FnOnce(&'static std::panic::Location<'static>),

@@ -18,7 +18,6 @@ impl Site {
         None,
     );
 
-    #[inline]
     pub(super) fn at(line: &'static Location<'static>) -> Self {
         let _ = line;
         Site(
@@ -27,7 +26,6 @@ impl Site {
         )
     }
 
-    #[inline]
     pub(super) fn get(self) -> Option<&'static Location<'static>> {
         #[cfg(debug_assertions)]
         return self.0;
@@ -48,7 +46,6 @@ impl Note {
     pub(crate) const UNKNOWN: Note = Note { excused: false, rejected_at: Site::UNKNOWN };
 
     /// Of an error that user code rejects with, at the caller's line.
-    #[inline]
     #[cfg_attr(debug_assertions, track_caller)]
     pub(crate) fn here() -> Self {
         #[cfg(debug_assertions)]
@@ -57,7 +54,6 @@ impl Note {
         Note::UNKNOWN
     }
 
-    #[inline]
     fn is_unknown(self) -> bool {
         !self.excused && self.rejected_at.get().is_none()
     }
@@ -74,7 +70,6 @@ pub enum Delivery<T, E> {
 }
 
 impl<T, E> Delivery<T, E> {
-    #[inline]
     pub(super) fn of(outcome: Result<T, E>, note: Note) -> Self {
         match outcome {
             Err(error) if !note.is_unknown() => Delivery::Noted(error, note),
@@ -83,7 +78,6 @@ impl<T, E> Delivery<T, E> {
     }
 
     /// The outcome, with what is known of it.
-    #[inline]
     pub(crate) fn unpack(self) -> Result<(Result<T, E>, Note), Broken> {
         match self {
             Delivery::Outcome(outcome) => Ok((outcome, Note::UNKNOWN)),
@@ -93,7 +87,6 @@ impl<T, E> Delivery<T, E> {
     }
 
     /// The value; or what a promise of any other value is settled with instead.
-    #[inline]
     pub(crate) fn value<U>(self) -> Result<T, Delivery<U, E>> {
         match self {
             Delivery::Outcome(Ok(value)) => Ok(value),
@@ -104,7 +97,6 @@ impl<T, E> Delivery<T, E> {
     }
 
     /// The error; or what a promise of any other error is settled with instead.
-    #[inline]
     pub(crate) fn error<E2>(self) -> Result<E, Delivery<T, E2>> {
         match self {
             Delivery::Outcome(Ok(value)) => Err(Delivery::Outcome(Ok(value))),

@@ -128,9 +128,7 @@ impl<F: Flavor> State<F> {
     pub(super) fn is_quiet(&self) -> bool {
         let quiet = match self.content {
             Content::Outcome => !self.is_in_the_way(),
-            Content::Empty => self.is_pending(),
-            Content::Nothing => true,
-            Content::Follows | Content::Spoiled => false,
+            content => matches!(content, Content::Nothing) || (self.is_pending() && matches!(content, Content::Empty)),
         };
         self.is_lent() || (quiet && !self.is(RARE_MARKS) && self.callbacks.is_idle())
     }

@@ -26,7 +26,6 @@ pub(crate) type HandOn<F> = Option<Settled<State<F>>>;
 
 impl<T, E, P, F: Flavor> End for Core<T, E, P, F> {
     /// The end of a producer.
-    #[inline]
     fn end(self) {
         drop_producer(self.into_any());
     }
@@ -41,7 +40,6 @@ impl<X, T, E, P, F: Flavor> End for Roomy<X, T, E, P, F> {
 
 impl<T, E, P, F: Flavor> Core<T, E, P, F> {
     /// Settles. `false` if that was done before: then the outcome is dropped.
-    #[inline]
     pub(crate) fn settle(&self, outcome: Result<T, E>, note: Note, caller: Caller) -> bool {
         let mut visit = self.any().enter();
         if !visit.state().is_pending() {
@@ -57,7 +55,6 @@ impl<T, E, P, F: Flavor> Core<T, E, P, F> {
     }
 
     /// Settles a pending promise whose place is empty.
-    #[inline]
     fn settle_in(&self, mut visit: Visit<State<F>>, outcome: Result<T, E>, note: Note) -> Visit<State<F>> {
         let resolved = outcome.is_ok();
         let fill = visit.state().settle(resolved, note);
@@ -68,7 +65,6 @@ impl<T, E, P, F: Flavor> Core<T, E, P, F> {
     /// Settles with what a source has delivered, on behalf of the one producer, which ends with it.
     ///
     /// Nothing foreign may run between this and the return to the loop.
-    #[inline]
     pub(crate) fn hand_on(self, outcome: Result<T, E>, note: Note) -> HandOn<F> {
         let mut visit = self.any().enter();
         visit.state().producers -= 1;
@@ -84,7 +80,6 @@ impl<T, E, P, F: Flavor> Core<T, E, P, F> {
     }
 
     /// Settles with what a source has delivered, whatever it is, as [`hand_on`](Core::hand_on).
-    #[inline]
     pub(crate) fn deliver(self, delivery: Delivery<T, E>) -> HandOn<F> {
         match delivery {
             Delivery::Outcome(outcome) => self.hand_on(outcome, Note::UNKNOWN),
@@ -199,7 +194,6 @@ fn reject_with<F: Flavor>(promise: &AnyPromise<F>, kind: BrokenKind, broken: Opt
 }
 
 /// Ends a producer, with its reference.
-#[inline]
 fn drop_producer<F: Flavor>(promise: AnyPromise<F>) {
     let mut visit = promise.into_visit();
     visit.state().producers -= 1;

@@ -107,17 +107,14 @@ pub(super) const RARE_MARKS: u8 = CANCELS | IDLES | ROOM | EXECUTOR;
 impl<F: Flavor> Body for State<F> {
     type Number = F::Number;
 
-    #[inline]
     fn content(&mut self) -> &mut Content {
         &mut self.content
     }
 
-    #[inline]
     fn is_void(&self) -> bool {
         self.callbacks.is_void()
     }
 
-    #[inline]
     fn has_room(&self) -> bool {
         self.is(ROOM)
     }
@@ -129,7 +126,6 @@ impl<F: Flavor> Body for State<F> {
         }
     }
 
-    #[inline]
     fn set_drops(&mut self) {
         self.marks |= DROPS;
     }
@@ -148,7 +144,6 @@ pub(super) enum Take {
 }
 
 impl<F: Flavor> State<F> {
-    #[inline]
     pub(super) fn new() -> Self {
         State {
             rights: 1,
@@ -164,7 +159,6 @@ impl<F: Flavor> State<F> {
     }
 
     /// A promise that is settled from the beginning, without a producer.
-    #[inline]
     pub(super) fn settled(resolved: bool, origin: &'static Location<'static>) -> Self {
         let mut state = State { producers: 0, ..Self::new() };
         let _fill = state.settle(resolved, Note { excused: false, rejected_at: Site::at(origin) });
@@ -193,7 +187,6 @@ impl<F: Flavor> State<F> {
     // Settling.
 
     /// Settles a pending promise that follows nothing in its place: the caller fills it before the visit ends.
-    #[inline]
     pub(super) fn settle(&mut self, resolved: bool, note: Note) -> Fill {
         self.phase = match resolved {
             true => Phase::Resolved,
@@ -247,7 +240,6 @@ impl<F: Flavor> State<F> {
     }
 
     /// Whether the outcome waits for its callbacks to run at the executor.
-    #[inline]
     pub(super) fn awaits_executor(&self) -> bool {
         self.is(EXECUTOR) && self.callbacks.rare().is_some_and(|rare| self.is_bound(self.callbacks.kinds(), rare))
     }
@@ -279,7 +271,6 @@ impl<F: Flavor> State<F> {
     // Observing.
 
     /// The observers are about to be shown the outcome: one of `done` does not see an error.
-    #[inline]
     pub(super) fn see_by_observers(&mut self) {
         if self.is_unseen() && self.callbacks.kinds().has(Kinds::SEES_ERRORS) {
             self.see();
@@ -320,7 +311,6 @@ impl<F: Flavor> State<F> {
     }
 
     /// The one continuation, with its right.
-    #[inline]
     pub(super) fn take_last(&mut self) -> Option<Callback<Self>> {
         let continuation = self.callbacks.take_one(Kinds::CONTINUATION)?;
         self.rights -= 1;
@@ -329,19 +319,16 @@ impl<F: Flavor> State<F> {
     }
 
     /// What is known of the error.
-    #[inline]
     pub(super) fn note(&self) -> Note {
         Note { excused: self.phase >= Phase::Excused, rejected_at: self.rejected_at }
     }
 
     /// Whether there is nothing to be taken now.
-    #[inline]
     pub(super) fn waits(&self) -> bool {
         !matches!(self.content, Content::Outcome | Content::Spoiled) || self.is_lent() || self.awaits_executor()
     }
 
     /// Uses up one right, and says how. A copy is made as the lender, and its right is used up with the loan.
-    #[inline]
     pub(super) fn take(&mut self) -> Take {
         if self.waits() {
             return Take::Wait;
@@ -359,7 +346,6 @@ impl<F: Flavor> State<F> {
 
     /// Takes the outcome for the only reference, if it is here and nothing was ever registered that is still here: then no thread lends it,
     /// as a lender has a reference, too.
-    #[inline]
     pub(super) fn take_alone(&mut self) -> Option<Own> {
         if !matches!(self.content, Content::Outcome) || !self.callbacks.is_void() {
             return None;
@@ -395,7 +381,6 @@ impl<F: Flavor> State<F> {
     // What is known of the error.
 
     /// Something looks at the outcome, whatever it is.
-    #[inline]
     pub(super) fn see(&mut self) {
         if self.is_unseen() {
             self.phase = Phase::Seen;
@@ -432,13 +417,11 @@ impl<F: Flavor> State<F> {
     }
 
     /// No handle of either end is left that could show the outcome.
-    #[inline]
     pub(super) fn is_deserted(&self) -> bool {
         self.rights == 0 && self.producers == 0
     }
 
     /// Whether the outcome is left where nothing can ask for it, and has to be dropped or reported.
-    #[inline]
     pub(super) fn is_in_the_way(&self) -> bool {
         self.is(DROPS) && self.is_deserted()
     }
@@ -451,7 +434,6 @@ impl<F: Flavor> State<F> {
     // Following.
 
     /// Has the source in the place count on a cancel from here.
-    #[inline]
     pub(super) fn set_claim(&mut self, claims: bool) {
         self.marks = if claims { self.marks | CLAIMS } else { self.marks & !CLAIMS };
     }
@@ -466,7 +448,6 @@ impl<F: Flavor> State<F> {
         self.marks |= CANCELS;
     }
 
-    #[inline]
     pub(super) fn set_room(&mut self, room: bool) {
         self.marks = if room { self.marks | ROOM } else { self.marks & !ROOM };
     }

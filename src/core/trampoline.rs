@@ -54,7 +54,6 @@ pub(super) enum Job {
 }
 
 impl Job {
-    #[inline]
     fn run(self) {
         match self {
             Job::Promise(job) => job.run(),
@@ -200,7 +199,6 @@ per_thread! {
 }
 
 /// Names the calling thread among those that live. Never 0.
-#[inline]
 pub(crate) fn this_thread() -> u32 {
     TRAMPOLINE.with(|t| match t.thread.get() {
         0 => t.number(),
@@ -256,7 +254,6 @@ pub(super) struct Frame {
 
 impl Frame {
     /// Opens a frame, unless too many are open.
-    #[inline]
     pub(super) fn open(caller: Caller) -> Option<Frame> {
         TRAMPOLINE.with(|t| {
             let (step, full) = if matches!(caller, Caller::User) { (CALL, NO_CALL) } else { (FRAME, NO_FRAME) };
@@ -278,7 +275,6 @@ impl Frame {
     /// # Panics
     ///
     /// Resumes the first panic of a callback, if this was the outermost frame and user code asked for it.
-    #[inline]
     pub(super) fn close(self) {
         TRAMPOLINE.with(|t| {
             if t.used.get() {
@@ -346,7 +342,7 @@ fn keep_panic(payload: Payload) {
 }
 
 /// Runs foreign code, and keeps its panic.
-#[inline]
+#[inline(always)]
 pub(crate) fn guard<R>(f: impl FnOnce() -> R) -> Option<R> {
     panics::guard(f).map_err(keep_panic).ok()
 }

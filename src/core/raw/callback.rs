@@ -41,7 +41,6 @@ impl Kinds {
         self.0 & other.0 != 0
     }
 
-    #[inline]
     pub(in crate::core) fn set(&mut self, other: Kinds, has: bool) {
         self.0 = if has { self.0 | other.0 } else { self.0 & !other.0 };
     }
@@ -67,7 +66,6 @@ const fn fits<C>() -> bool {
     mem::size_of::<C>() <= mem::size_of::<Data>() && mem::align_of::<C>() <= mem::align_of::<Data>()
 }
 
-#[inline]
 fn store<C>(value: C) -> Data {
     let mut data = Data(MaybeUninit::uninit(), MaybeUninit::uninit());
     let place = &raw mut data;
@@ -85,7 +83,6 @@ fn store<C>(value: C) -> Data {
 /// # Safety
 ///
 /// The data is of a `C`, and not used again.
-#[inline]
 unsafe fn load<C>(data: Data) -> C {
     let place = &raw const data;
     // SAFETY: by the contract it was stored as one or the other, and is read once.
@@ -99,7 +96,6 @@ unsafe fn load<C>(data: Data) -> C {
 /// # Safety
 ///
 /// The data is of a `C`.
-#[inline]
 unsafe fn locate<C>(data: *mut Data) -> *mut C {
     // SAFETY: by the contract there is such a value in place, or a pointer to one.
     if const { fits::<C>() } { data.cast() } else { unsafe { data.cast::<*mut C>().read() } }
@@ -196,7 +192,6 @@ crosses!(A B C D G H I J K L M);
 crosses!(A B C D G H I J K L M N);
 
 /// A function that captures nothing, whose type alone says what it does.
-#[inline]
 fn function<R: Copy + 'static>() -> R {
     const { assert!(mem::size_of::<R>() == 0, "a function that captures nothing is asked for") };
     // SAFETY: it has no bytes, and its maker has shown that there is one by passing it.
@@ -269,13 +264,11 @@ impl<C: 'static, R: Copy + 'static, T: 'static, E: 'static> Made<C, R, T, E> {
 }
 
 impl<S: Body> Callback<S> {
-    #[inline]
     fn new<C>(value: C, calls: &'static Calls<S>) -> Self {
         Callback { data: UnsafeCell::new(store(value)), calls: NonNull::from(calls) }
     }
 
     /// Shows the outcome of a promise of these types.
-    #[inline]
     pub(in crate::core) fn observer<T: 'static, E: 'static, C, const SEES_ERRORS: bool>(callback: C) -> Self
     where
         C: FnOnce(&Result<T, E>) + 'static,
@@ -289,7 +282,6 @@ impl<S: Body> Callback<S> {
 
     /// Takes the outcome of a promise of these types. It may return a promise that it has settled, or that has something to do, for the
     /// lender to go on with. `run` captures nothing.
-    #[inline]
     pub(in crate::core) fn continuation<T: 'static, E: 'static, C: Target<S> + 'static, R>(context: C, _run: R) -> Self
     where
         R: FnOnce(C, Delivery<T, E>) -> Option<Settled<S>> + Copy + 'static,
@@ -298,18 +290,15 @@ impl<S: Body> Callback<S> {
     }
 
     /// `run` captures nothing.
-    #[inline]
     pub(in crate::core) fn canceler<C: 'static, R: FnOnce(C) + Copy + 'static>(context: C, _run: R) -> Self {
         Callback::new(context, const { &Made::<C, R, (), ()>::plain(Kinds::CANCELER) })
     }
 
-    #[inline]
     pub(in crate::core) fn waker(waker: Waker) -> Self {
         Callback::new(waker, const { &waker_calls::<_, S>(Waker::wake) })
     }
 
     /// In the place of one callback, all that a promise has.
-    #[inline]
     pub(in crate::core) fn lists<L: 'static>(lists: Box<L>) -> Self {
         Callback::new(lists, const { &Made::<Box<L>, (), (), ()>::kept(Kinds::LISTS) })
     }
@@ -331,13 +320,11 @@ impl<S: Body> Callback<S> {
         self.calls = self.calls.map_addr(|address| address | SILENT);
     }
 
-    #[inline]
     pub(in crate::core) fn is_silent(&self) -> bool {
         self.calls.addr().get() & SILENT != 0
     }
 
     /// Uses the data up.
-    #[inline]
     fn call(self, argument: *mut ()) -> Option<Settled<S>> {
         let this = ManuallyDrop::new(self);
         // SAFETY: the function is of this data, and is called once; its callers see to the argument.
@@ -345,20 +332,17 @@ impl<S: Body> Callback<S> {
     }
 
     /// Shows the outcome to an observer.
-    #[inline]
     pub(in crate::core) fn look(self, promise: &Ptr<S>, _: Lent) {
         debug_assert!(self.kinds().has(Kinds::OBSERVER));
         self.call(promise.place());
     }
 
     /// Gives the outcome, which is in its place, to the last continuation.
-    #[inline]
     pub(in crate::core) fn take(self, promise: &Ptr<S>, _: Own, note: Note) -> Option<Settled<S>> {
         self.deliver(promise.place(), note, None)
     }
 
     /// Gives a continuation what it waits for.
-    #[inline]
     pub(super) fn deliver(self, place: *mut (), note: Note, broken: Option<Broken>) -> Option<Settled<S>> {
         debug_assert!(self.kinds().has(Kinds::CONTINUATION));
         let mut parcel = ManuallyDrop::new(Parcel { place, note, broken });
@@ -371,7 +355,6 @@ impl<S: Body> Callback<S> {
     }
 
     /// Wakes a task, or runs a callback of a cancel.
-    #[inline]
     pub(in crate::core) fn run(self) {
         debug_assert!(self.kinds().has(Kinds::WAKER | Kinds::CANCELER));
         self.call(std::ptr::null_mut());
@@ -394,13 +377,11 @@ impl<S: Body> Callback<S> {
     }
 
     /// The lists of a promise that keeps such.
-    #[inline]
     pub(in crate::core) fn as_lists<L: 'static>(&self) -> Option<&L> {
         // SAFETY: the data of this kind is a box of an `L`: a core has one type of lists.
         self.kinds().has(Kinds::LISTS).then(|| unsafe { &**locate::<Box<L>>(self.data.get()) })
     }
 
-    #[inline]
     pub(in crate::core) fn as_lists_mut<L: 'static>(&mut self) -> Option<&mut L> {
         // SAFETY: the data of this kind is a box of an `L`: a core has one type of lists.
         self.kinds().has(Kinds::LISTS).then(|| unsafe { &mut **locate::<Box<L>>(self.data.get_mut()) })

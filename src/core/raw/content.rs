@@ -27,20 +27,17 @@ pub(in crate::core) struct Lent(());
 pub(in crate::core) struct Own(());
 
 impl Content {
-    #[inline]
     pub(in crate::core) fn fill(&mut self) -> Fill {
         debug_assert!(matches!(self, Content::Empty), "a place is filled twice");
         *self = Content::Outcome;
         Fill(())
     }
 
-    #[inline]
     pub(in crate::core) fn lend(self) -> Lent {
         debug_assert!(matches!(self, Content::Outcome), "there is no outcome to lend");
         Lent(())
     }
 
-    #[inline]
     pub(in crate::core) fn take(&mut self) -> Own {
         debug_assert!(matches!(self, Content::Outcome), "there is no outcome to take");
         *self = Content::Nothing;

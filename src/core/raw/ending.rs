@@ -15,12 +15,10 @@ pub trait End {
 pub struct Ending<D: End>(ManuallyDrop<D>);
 
 impl<D: End> Ending<D> {
-    #[inline]
     pub(crate) fn new(inner: D) -> Self {
         Ending(ManuallyDrop::new(inner))
     }
 
-    #[inline]
     pub(crate) fn into_inner(self) -> D {
         // SAFETY: it is not dropped, so this is the only time.
         unsafe { ManuallyDrop::take(&mut ManuallyDrop::new(self).0) }
@@ -39,21 +37,18 @@ impl<S: Body, D: End + Target<S>> Target<S> for Ending<D> {
 impl<D: End> Deref for Ending<D> {
     type Target = D;
 
-    #[inline]
     fn deref(&self) -> &D {
         &self.0
     }
 }
 
 impl<D: End> DerefMut for Ending<D> {
-    #[inline]
     fn deref_mut(&mut self) -> &mut D {
         &mut self.0
     }
 }
 
 impl<D: End> Drop for Ending<D> {
-    #[inline]
     fn drop(&mut self) {
         // SAFETY: it is not used after its drop.
         unsafe { ManuallyDrop::take(&mut self.0) }.end();

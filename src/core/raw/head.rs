@@ -108,12 +108,10 @@ pub struct Settled<S: Body> {
 
 impl<S: Body> Ptr<S> {
     /// Takes over a reference.
-    #[inline]
     pub(super) unsafe fn of(head: NonNull<Head<S>>) -> Self {
         Ptr(head)
     }
 
-    #[inline]
     pub(super) fn into_head(self) -> NonNull<Head<S>> {
         ManuallyDrop::new(self).0
     }
@@ -136,14 +134,12 @@ impl<S: Body> Ptr<S> {
         unsafe { (*self.0.as_ptr()).origin }
     }
 
-    #[inline]
     pub(super) fn maker(&self) -> Maker {
         // SAFETY: this reference keeps the head alive, and the maker is never written.
         unsafe { (*self.0.as_ptr()).maker }
     }
 
     /// Goes inside.
-    #[inline]
     pub(crate) fn enter(&self) -> Visit<S> {
         let number = match self.word().try_enter() {
             Some(number) => number,
@@ -154,7 +150,6 @@ impl<S: Body> Ptr<S> {
     }
 
     /// Goes inside, with this very reference.
-    #[inline]
     pub(crate) fn into_visit(self) -> Visit<S> {
         match self.word().look() {
             // The only reference needs no mark to keep others out.
@@ -168,7 +163,6 @@ impl<S: Body> Ptr<S> {
     }
 
     /// Does something inside. Nothing foreign may run in it.
-    #[inline]
     pub(crate) fn with<R>(&self, f: impl FnOnce(&mut S) -> R) -> R {
         let mut visit = self.enter();
         let result = f(visit.state());
@@ -178,7 +172,6 @@ impl<S: Body> Ptr<S> {
 
     /// Whether the promise is settled: for ever, if it is. It costs a visit only if another one goes on; or in a model, where the hint
     /// would add many orders and no end.
-    #[inline]
     pub(crate) fn is_settled(&self) -> bool {
         match self.word().look() {
             Some(number) if cfg!(not(loom)) => number & SETTLED != 0,
@@ -192,7 +185,6 @@ impl<S: Body> Ptr<S> {
     }
 
     /// The state, if this is the only reference and the promise is settled.
-    #[inline]
     pub(in crate::core) fn alone_and_settled(&mut self) -> Option<&mut S> {
         // SAFETY: there is no visit, and no other reference that could begin one while this one is borrowed.
         (self.word().look() == Some(ONE | SETTLED)).then(|| unsafe { &mut *self.state() })
@@ -204,12 +196,10 @@ impl<S: Body> Ptr<S> {
     }
 
     /// Whether there are so many references, and no visit goes on.
-    #[inline]
     pub(super) fn counts(&self, references: u32) -> bool {
         self.word().look().is_some_and(|number| number & !SETTLED == references * ONE)
     }
 
-    #[inline]
     fn state(&self) -> *mut S {
         // SAFETY: this reference keeps the head alive; the cell is not borrowed, only its address is taken.
         unsafe {
@@ -218,20 +208,17 @@ impl<S: Body> Ptr<S> {
         }
     }
 
-    #[inline]
     pub(super) fn place(&self) -> *mut () {
         self.place_at(self.table().place)
     }
 
     /// The place of a promise that has it there.
-    #[inline]
     pub(super) fn place_at(&self, offset: usize) -> *mut () {
         // SAFETY: this reference keeps the head alive. No address is made beyond the allocation.
         unsafe { (*self.0.as_ptr()).uses.touch() };
         self.0.as_ptr().wrapping_byte_add(offset).cast()
     }
 
-    #[inline]
     pub(super) fn room(&self) -> *mut () {
         // SAFETY: the table is of this very allocation, so the room is in it.
         unsafe { self.0.as_ptr().byte_add(self.table().room).cast() }
@@ -268,7 +255,6 @@ impl<S: Body> Ptr<S> {
     }
 
     /// Leaves something that only schedules what followers stand for. `false` if it is a promise.
-    #[inline]
     pub(in crate::core) fn leave_schedule(&self, key: Key, cancel: bool) -> bool {
         match self.table().leave {
             None => false,
@@ -293,7 +279,6 @@ impl<S: Body> Ptr<S> {
     }
 
     /// Tells one promise from all others that live.
-    #[inline]
     pub(crate) fn address(&self) -> *const () {
         self.0.as_ptr().cast_const().cast()
     }
@@ -304,7 +289,6 @@ impl<S: Body> Ptr<S> {
     }
 
     /// Ends two references to one promise.
-    #[inline]
     pub(in crate::core) fn end_both(self, other: Self) {
         debug_assert!(self.is(&other));
         if self.counts(2) {
@@ -319,7 +303,6 @@ impl<S: Body> Ptr<S> {
 }
 
 impl<S: Body> Clone for Ptr<S> {
-    #[inline]
     fn clone(&self) -> Self {
         let mut visit = self.enter();
         let clone = visit.add();
@@ -329,7 +312,6 @@ impl<S: Body> Clone for Ptr<S> {
 }
 
 impl<S: Body> Drop for Ptr<S> {
-    #[inline]
     fn drop(&mut self) {
         if self.counts(1) {
             // SAFETY: this is the only reference, and it ends here.
@@ -355,12 +337,10 @@ unsafe impl<S: Body<Number = AtomicU32>> Sync for Source<S> {}
 
 impl<S: Body> Source<S> {
     /// The caller sees to it that the flavor accepts the types.
-    #[inline]
     pub(in crate::core) fn of(promise: Ptr<S>) -> Self {
         Source(promise)
     }
 
-    #[inline]
     pub(crate) fn into_any(self) -> Ptr<S> {
         self.0
     }
@@ -377,7 +357,6 @@ impl<S: Body> Clone for Source<S> {
 }
 
 impl<S: Body> Visit<S> {
-    #[inline]
     pub(in crate::core) fn state(&mut self) -> &mut S {
         // SAFETY: the visitor is alone with the state, and borrows it through this visit only.
         unsafe { &mut *self.ptr().state() }
@@ -391,7 +370,6 @@ impl<S: Body> Visit<S> {
     }
 
     /// Leaves, and ends the reference of the visit.
-    #[inline]
     pub(in crate::core) fn leave(mut self) {
         self.number -= ONE;
         if self.number < ONE {
@@ -403,7 +381,6 @@ impl<S: Body> Visit<S> {
     }
 
     /// Leaves, with the reference of the visit.
-    #[inline]
     pub(in crate::core) fn step_out(self) -> Ptr<S> {
         // SAFETY: at least one reference is left, which keeps the head alive until the word is written. Only the word is borrowed.
         unsafe { &(*self.ptr.as_ptr()).word }.leave(self.number);
@@ -411,7 +388,6 @@ impl<S: Body> Visit<S> {
     }
 
     /// One more reference.
-    #[inline]
     pub(in crate::core) fn add(&mut self) -> Ptr<S> {
         self.number += ONE;
         if self.number > MOST {
@@ -421,7 +397,6 @@ impl<S: Body> Visit<S> {
     }
 
     /// Ends a reference to this very promise.
-    #[inline]
     pub(in crate::core) fn end(&mut self, ptr: Ptr<S>) {
         debug_assert!(ptr.is(self.ptr()));
         std::mem::forget(ptr);
@@ -435,13 +410,11 @@ impl<S: Body> Visit<S> {
     }
 
     /// Notes what the promise follows, in the place of the outcome, which has to be empty.
-    #[inline]
     pub(in crate::core) fn follow(&mut self, source: Ptr<S>, key: Key) {
         follow(self.ptr().place(), self.state().content(), source, key);
     }
 
     /// What the promise follows, if that stands in the place of the outcome.
-    #[inline]
     pub(in crate::core) fn take_source(&mut self) -> Option<(Ptr<S>, Key)> {
         if *self.state().content() != Content::Follows {
             return None;
@@ -452,7 +425,6 @@ impl<S: Body> Visit<S> {
     }
 
     /// A look at what the promise follows, if that stands in the place of the outcome.
-    #[inline]
     pub(in crate::core) fn source(&mut self) -> Option<&(Ptr<S>, Key)> {
         if *self.state().content() != Content::Follows {
             return None;
@@ -462,7 +434,6 @@ impl<S: Body> Visit<S> {
     }
 }
 
-#[inline]
 pub(super) fn follow<S: Body>(place: *mut (), content: &mut Content, source: Ptr<S>, key: Key) {
     debug_assert!(*content == Content::Empty);
     *content = Content::Follows;
@@ -502,7 +473,6 @@ pub(super) struct Birth {
 }
 
 /// The head of a new promise.
-#[inline]
 pub(super) fn head<S: Body>(
     references: u32,
     settled: bool,
@@ -516,7 +486,6 @@ pub(super) fn head<S: Body>(
 }
 
 impl<S: Body> Head<S> {
-    #[inline]
     pub(super) fn state_mut(&mut self) -> &mut S {
         self.state.get_mut()
     }

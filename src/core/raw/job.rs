@@ -14,7 +14,6 @@ pub(in crate::core) struct Job {
 }
 
 impl Job {
-    #[inline]
     pub(in crate::core) fn new<S: Body>(ptr: Ptr<S>, run: fn(Ptr<S>)) -> Self {
         Job {
             ptr: ptr.into_head().cast(),
@@ -31,7 +30,6 @@ impl Job {
         }
     }
 
-    #[inline]
     pub(in crate::core) fn run(self) {
         let this = ManuallyDrop::new(self);
         // SAFETY: the function was made for this pointer, which it takes over.

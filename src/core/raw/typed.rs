@@ -99,7 +99,6 @@ impl<T: 'static, E: 'static, F: Flavor, X: Room<F>> Cell<T, E, F, X> {
     };
 
     /// A promise with so many references.
-    #[inline]
     fn allocate(references: u32, settled: bool, birth: Birth, state: State<F>, room: X) -> NonNull<Head<State<F>>> {
         let cell = Box::<Self>::new_uninit();
         let cell = Box::leak(cell).write(Cell {
@@ -113,7 +112,6 @@ impl<T: 'static, E: 'static, F: Flavor, X: Room<F>> Cell<T, E, F, X> {
 
 impl Birth {
     /// Of a promise with errors of type `E`.
-    #[inline]
     fn of<E>(make: fn(Broken) -> E, origin: &'static Location<'static>) -> Self {
         Birth { origin, maker: Maker(make as *const ()) }
     }
@@ -170,26 +168,22 @@ impl Source<State<Local>> {
 
 impl<T, E, P, F: Flavor> Core<T, E, P, F> {
     /// The place of the outcome, which is where it is whatever stands in the room.
-    #[inline]
     fn place(&self) -> *mut Result<T, E> {
         self.ptr.place_at(mem::offset_of!(Cell<T, E, F, ()>, place)).cast()
     }
 
-    #[inline]
     fn of(head: NonNull<Head<State<F>>>) -> Self {
         // SAFETY: the reference is this one's; the callers of this private function see to the types.
         Core { ptr: unsafe { Ptr::of(head) }, types: PhantomData }
     }
 
     /// A pending promise with one producer and one right: the references of both ends.
-    #[inline]
     pub(in crate::core) fn pair(make: fn(Broken) -> E, origin: &'static Location<'static>) -> (Self, Self) {
         let head = Cell::<T, E, F, ()>::allocate(2, false, Birth::of(make, origin), State::new(), ());
         (Self::of(head), Self::of(head))
     }
 
     /// A pair of which the promise follows the continuation `key` of `source`.
-    #[inline]
     pub(in crate::core) fn derived(
         make: fn(Broken) -> E,
         origin: &'static Location<'static>,
@@ -206,7 +200,6 @@ impl<T, E, P, F: Flavor> Core<T, E, P, F> {
     }
 
     /// A settled promise, with no producer and one right.
-    #[inline]
     pub(crate) fn settled(make: fn(Broken) -> E, origin: &'static Location<'static>, outcome: Result<T, E>) -> Self {
         let mut state = State::settled(outcome.is_ok(), origin);
         note_drops(&mut state, &outcome);
@@ -233,19 +226,16 @@ impl<T, E, P, F: Flavor> Core<T, E, P, F> {
         &self.ptr
     }
 
-    #[inline]
     pub(crate) fn into_any(self) -> AnyPromise<F> {
         self.ptr
     }
 
-    #[inline]
     pub(crate) fn maker(&self) -> fn(Broken) -> E {
         // SAFETY: the maker of a promise was made of such a function.
         unsafe { mem::transmute::<*const (), fn(Broken) -> E>(self.ptr.maker().0) }
     }
 
     /// One more reference, made in a visit.
-    #[inline]
     pub(in crate::core) fn clone_with(&self, f: impl FnOnce(&mut State<F>)) -> Self {
         let mut visit = self.ptr.enter();
         f(visit.state());
@@ -255,14 +245,12 @@ impl<T, E, P, F: Flavor> Core<T, E, P, F> {
     }
 
     /// Takes the outcome, if it is here and this is the only reference.
-    #[inline]
     pub(in crate::core) fn take_alone(&mut self) -> Option<Result<T, E>> {
         let own = self.ptr.alone_and_settled().and_then(State::take_alone)?;
         Some(self.read(own))
     }
 
     /// Writes the outcome to its place. The visit has to be one to this very promise.
-    #[inline]
     pub(in crate::core) fn write(&self, visit: &mut Visit<State<F>>, _: Fill, outcome: Result<T, E>) {
         assert!(visit.ptr().is(&self.ptr));
         note_drops(visit.state(), &outcome);
@@ -272,21 +260,18 @@ impl<T, E, P, F: Flavor> Core<T, E, P, F> {
     }
 
     /// Moves the outcome out.
-    #[inline]
     pub(in crate::core) fn read(&self, _: Own) -> Result<T, E> {
         // SAFETY: the outcome is in its place, and the caller's, which reads it once.
         unsafe { read_in_words(self.place()) }
     }
 
     /// Looks at the outcome.
-    #[inline]
     pub(in crate::core) fn look<R>(&self, _: Lent, look: impl FnOnce(&Result<T, E>) -> R) -> R {
         // SAFETY: the outcome is in its place, and lent.
         look(unsafe { &*self.place() })
     }
 
     /// Clones the outcome, and keeps a panic of the clone.
-    #[inline]
     pub(in crate::core) fn copy(&self, _: Lent, clone: CloneFn) -> Result<Result<T, E>, panics::Payload> {
         let mut copy = MaybeUninit::<Result<T, E>>::uninit();
         // SAFETY: the outcome is in its place, and lent. There is room for the copy.
@@ -297,7 +282,6 @@ impl<T, E, P, F: Flavor> Core<T, E, P, F> {
 }
 
 /// A value that needs no drop may stay where it is. An error may have to be reported.
-#[inline]
 fn note_drops<T, E, F: Flavor>(state: &mut State<F>, outcome: &Result<T, E>) {
     if mem::needs_drop::<T>() || outcome.is_err() {
         state.set_drops();
@@ -310,7 +294,6 @@ fn note_drops<T, E, F: Flavor>(state: &mut State<F>, outcome: &Result<T, E>) {
 /// # Safety
 ///
 /// As [`ptr::read`](std::ptr::read).
-#[inline]
 unsafe fn read_in_words<X>(place: *const X) -> X {
     type Word = MaybeUninit<*const ()>;
     let words = mem::size_of::<X>() / mem::size_of::<Word>();
@@ -329,7 +312,6 @@ unsafe fn read_in_words<X>(place: *const X) -> X {
 }
 
 impl<T, E, P, F: Flavor> Clone for Core<T, E, P, F> {
-    #[inline]
     fn clone(&self) -> Self {
         Core { ptr: self.ptr.clone(), types: PhantomData }
     }
@@ -354,33 +336,28 @@ impl<X, T, E, P, F: Flavor> Target<State<F>> for Roomy<X, T, E, P, F> {
 impl<X, T, E, P, F: Flavor> Deref for Roomy<X, T, E, P, F> {
     type Target = Core<T, E, P, F>;
 
-    #[inline]
     fn deref(&self) -> &Core<T, E, P, F> {
         &self.core
     }
 }
 
 impl<X, T, E, P, F: Flavor> Clone for Roomy<X, T, E, P, F> {
-    #[inline]
     fn clone(&self) -> Self {
         Roomy { core: self.core.clone(), room: PhantomData }
     }
 }
 
 impl<X, T, E, P, F: Flavor> Roomy<X, T, E, P, F> {
-    #[inline]
     pub(crate) fn into_core(self) -> Core<T, E, P, F> {
         self.core
     }
 
     /// One more reference, made in a visit.
-    #[inline]
     pub(in crate::core) fn clone_with(&self, f: impl FnOnce(&mut State<F>)) -> Self {
         Roomy { core: self.core.clone_with(f), room: PhantomData }
     }
 
     /// The room of a promise of which the two ends are the only references.
-    #[inline]
     pub(crate) fn room_alone<'r>(&'r mut self, promise: &'r mut Core<T, E, P, F>) -> Option<&'r mut X> {
         assert!(promise.ptr.is(&self.core.ptr));
         // SAFETY: both references are borrowed, so nothing else can use the promise meanwhile, and it is pending, as nothing has settled it.
@@ -389,7 +366,6 @@ impl<X, T, E, P, F: Flavor> Roomy<X, T, E, P, F> {
     }
 
     /// The room, while the promise is pending. The visit has to be one to this very promise.
-    #[inline]
     pub(in crate::core) fn room<'v>(&self, visit: &'v mut Visit<State<F>>) -> Option<&'v mut X> {
         assert!(visit.ptr().is(&self.core.ptr));
         // SAFETY: the room of a pending promise is the visitor's, and is borrowed through this visit only.
