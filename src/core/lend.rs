@@ -387,7 +387,8 @@ fn drop_claims<F: Flavor>(visit: Visit<State<F>>) {
     let mut source = ring::take_claims(visit, &mut others);
     while let Some((mut visit, key)) = source.or_else(|| others.pop().map(|(source, key)| (source.into_visit(), key))) {
         visit.state().callbacks.silence(key);
-        source = if visit.state().next_at_rest(false) == Next::DropClaims {
+        let state = visit.state();
+        source = if !state.is_lent() && state.next(false) == Next::DropClaims {
             ring::take_claims(visit, &mut others)
         } else {
             finish(visit, Caller::Library);

@@ -15,9 +15,9 @@
 //!
 //! # States
 //!
-//! A promise is pending or settled, and at rest or lent. A thread that ends a visit asks [`State::next`] whether there is something to do. If
-//! so, it *lends*: it alone uses the place, without a lock, and does one thing after the other in the loop of [`lend`], until nothing is left.
-//! All other threads append what they bring, and leave it to the lender.
+//! A promise is pending or settled, and at rest or lent. A thread that ends a visit looks whether there may be something to do. If so, it
+//! *lends*: it alone uses the place, without a lock. The loop of [`lend`] asks [`State::next`] what comes next, and does that, until
+//! nothing is left. All other threads append what they bring, and leave it to the lender.
 //!
 //! ```text
 //!              report, listener                        settle, cancel, abandon
@@ -40,7 +40,7 @@
 //!
 //! # Transitions
 //!
-//! *finish* means: the visit ends, and if `next` says that there is something to do, this thread does it, now or when its turn comes.
+//! *finish* means: the visit ends, and if there is something to do, this thread does it, now or when its turn comes.
 //!
 //! | call | pending | pending, lent | settled | settled, lent |
 //! |---|---|---|---|---|
@@ -56,14 +56,14 @@
 //! | follow | noted; finish | noted | the sources are left | the sources are left |
 //!
 //! `next` has one order: reports; then, once settled, the callbacks of a cancel, the room, the sources to leave, what can no longer run, the
-//! making of an error, the observers, the consumers, the disposal of what nothing can ask for. Of a pending promise that can no longer be
-//! canceled, the sources are told.
+//! making of an error, the observers, a clone for each of several continuations, the disposal of what nothing can ask for. The tasks and the
+//! continuations come last: they end the loan. Of a pending promise that can no longer be canceled, the sources are told.
 //!
 //! # An example
 //!
-//! Thread A settles a promise that has a callback, while thread B registers another one. A enters, writes the outcome to its place, and asks
-//! `next`, which says `Observe`. A opens a frame of its [`trampoline`], becomes the lender, takes the callback out, leaves, and calls it with
-//! a reference to the outcome in its place. B enters meanwhile, sees a lender, appends its callback and leaves. A enters again and asks
+//! Thread A settles a promise that has a callback, while thread B registers another one. A enters, writes the outcome to its place, opens a
+//! frame of its [`trampoline`], and asks `next`, which says `Observe`. A becomes the lender, takes the callback out, leaves, and calls it
+//! with a reference to the outcome in its place. B enters meanwhile, sees a lender, appends its callback and leaves. A enters again and asks
 //! `next`: there is one more to run, and A runs it. Then `next` says `Rest`, A is the lender no more, and `resolve` returns. Had B come
 //! later, B would have become the lender itself. Had B come first, A would have found both.
 //!
@@ -87,7 +87,7 @@
 //!
 //! 1. In a visit nothing foreign runs: no callback, no waker's clone, wake or drop, no clone or drop of a user's value, no `E::from`.
 //! 2. One visit at a time. Two exceptions wait for no other thread in a circle: a reference to a settled source ends in the visit to the
-//!    promise that it has settled, and [`ring`] takes references without waiting.
+//!    promise that it has settled, and [`ring`] enters sources without waiting.
 //! 3. The outcome is in its place, and not lent, when wakers and continuations run.
 //! 4. Foreign code is called inside a guard, and through the trampoline: it may re-enter, panic, and drop its own promise.
 //!

@@ -1,6 +1,4 @@
-//! The one order of all that is done for a promise: [`next`](State::next) says what the lender does.
-//!
-//! [`next`](State::next) is a function of the state alone. What changes here is the lender alone.
+//! The one order of all that is done for a promise: [`next`](State::next), a function of the state alone, says what its lender does.
 
 use super::flavor::Flavor;
 use super::raw::{Content, Kinds};
@@ -44,18 +42,20 @@ pub(super) enum Next {
 }
 
 impl<F: Flavor> State<F> {
-    /// The one order of all that is done for a promise. Of one with an executor most is done there alone (`at_home`).
+    /// What the lender does next. Of a promise with an executor most is done there alone (`at_home`).
     #[inline(always)]
     pub(super) fn next(&self, at_home: bool) -> Next {
         let kinds = self.callbacks.kinds();
         if kinds.has(Kinds::LISTS | Kinds::CANCELER) || self.is(RARE_MARKS) {
             return self.next_of_any(kinds, at_home);
         }
+        if self.is_pending() {
+            return if self.can_be_canceled() || !self.has_claim() { Next::Rest } else { Next::DropClaims };
+        }
+        if !matches!(self.content, Content::Outcome) {
+            return self.next_of_any(kinds, at_home);
+        }
         match kinds {
-            _ if !matches!(self.content, Content::Outcome) && !self.is_pending() => self.next_of_any(kinds, at_home),
-            // What is registered waits, and nothing counts on more than one source.
-            _ if self.is_pending() && (self.can_be_canceled() || !self.has_claim()) => Next::Rest,
-            _ if self.is_pending() => Next::DropClaims,
             Kinds::NONE if self.is_in_the_way() => Next::Dispose,
             Kinds::NONE => Next::Rest,
             _ if kinds.has(Kinds::OBSERVER) => Next::Observe,
@@ -64,6 +64,7 @@ impl<F: Flavor> State<F> {
         }
     }
 
+    /// The one order of all. [`next`](State::next) is the part of it that most promises need: one callback in place, or none.
     #[inline(never)]
     fn next_of_any(&self, kinds: Kinds, at_home: bool) -> Next {
         // A promise with an executor may have another lender by now.
@@ -131,12 +132,6 @@ impl<F: Flavor> State<F> {
             content => matches!(content, Content::Nothing) || (self.is_pending() && matches!(content, Content::Empty)),
         };
         self.is_lent() || (quiet && !self.is(RARE_MARKS) && self.callbacks.is_idle())
-    }
-
-    /// The next thing to do, if no lender is at it.
-    #[inline(always)]
-    pub(super) fn next_at_rest(&self, at_home: bool) -> Next {
-        if self.is_lent() { Next::Rest } else { self.next(at_home) }
     }
 
     /// Becomes the lender. A promise with something to do at its executor is lent there alone.

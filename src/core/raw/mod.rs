@@ -19,7 +19,8 @@
 //!    promise writes the outcome there. While `lender` is set, that thread alone uses the place, without a visit. The thread that takes the
 //!    outcome sets the content to [`Content::Nothing`] in a visit, and moves the outcome out in that visit or after it.
 //! 4. The *room* of a pending promise belongs to the visitor, that of a settled one to its lender, which drops it once.
-//! 5. The last reference finds no outcome: [`State::next`](super::state::State::next) has it dropped before, outside of a visit.
+//! 5. The last reference finds no outcome that has to be dropped: [`State::next`](super::state::State::next) has that done before, outside
+//!    of a visit. A value without a destructor stays where it is.
 //!
 //! [`Content`] hands out the rights to the place as values: [`Fill`], [`Lent`] and [`Own`]. What is `unsafe` here rests on them, on the
 //! content that `State` keeps, and on the types of a [`Core`], which are those of its cell.
