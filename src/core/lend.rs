@@ -286,9 +286,9 @@ fn step<F: Flavor>(mut visit: Visit<State<F>>, next: Next) -> Visit<State<F>> {
             outside(visit, || cancelers.into_iter().for_each(|canceler| _ = guard(|| canceler.run())))
         }
         Next::Drop => {
-            let (callbacks, one, reports) = state.take_useless();
+            let (callbacks, reports) = state.take_useless();
             outside(visit, || {
-                callbacks.into_iter().chain(one).for_each(|callback| _ = guard(|| drop(callback)));
+                callbacks.into_iter().for_each(|callback| _ = guard(|| drop(callback)));
                 guard(|| drop(reports));
             })
         }

@@ -282,14 +282,13 @@ impl<F: Flavor> State<F> {
     }
 
     /// What can no longer run or be of use: cancelers, observers, listeners, the last report.
-    pub(super) fn take_useless(&mut self) -> (Vec<Callback<Self>>, Option<Callback<Self>>, Option<Box<dyn Any>>) {
+    pub(super) fn take_useless(&mut self) -> (Vec<Callback<Self>>, Option<Box<dyn Any>>) {
         let mut callbacks = self.callbacks.take_cancelers();
         if self.is_pending() {
-            return (callbacks, None, None);
+            return (callbacks, None);
         }
-        let mut one = None;
         if matches!(self.content, Content::Nothing | Content::Spoiled) {
-            one = self.callbacks.take_one(Kinds::OBSERVER);
+            callbacks.extend(self.callbacks.take_one(Kinds::OBSERVER));
             callbacks.append(&mut self.callbacks.take_observers());
         }
         let deserted = self.is_deserted();
@@ -297,7 +296,7 @@ impl<F: Flavor> State<F> {
             true => rare.reports.take().map(|reports| Box::new(reports) as Box<dyn Any>),
             false => rare.reports.as_mut()?.take_listeners().map(|listeners| listeners.into_any()),
         });
-        (callbacks, one, reports)
+        (callbacks, reports)
     }
 
     // Consuming.

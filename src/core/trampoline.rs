@@ -88,41 +88,13 @@ struct Trampoline {
     queues: RefCell<ManuallyDrop<Queues>>,
 }
 
-/// First in, first out. Most hold one job at a time, and take no block for it.
-struct Queue {
-    first: Option<Job>,
-    others: VecDeque<Job>,
-}
-
-impl Queue {
-    const fn new() -> Self {
-        Queue { first: None, others: VecDeque::new() }
-    }
-
-    fn push(&mut self, job: Job) {
-        if self.first.is_none() {
-            self.first = Some(job);
-        } else {
-            self.others.push_back(job);
-        }
-    }
-
-    fn pop(&mut self) -> Option<Job> {
-        let job = self.first.take()?;
-        if !self.others.is_empty() {
-            self.first = self.others.pop_front();
-        }
-        Some(job)
-    }
-}
-
 struct Queues {
     /// What the frame at work has to run before it returns.
-    current: Queue,
+    current: VecDeque<Job>,
     /// The queues of the frames below it, of those that had something queued when the next one opened.
-    suspended: Vec<Queue>,
+    suspended: Vec<VecDeque<Job>>,
     /// What nested too deep: for the outermost frame.
-    overflow: Queue,
+    overflow: VecDeque<Job>,
     /// How many of [`flush`] nest.
     flushes: u32,
     panic: Option<Payload>,
@@ -130,7 +102,7 @@ struct Queues {
 
 impl Queues {
     const fn new() -> Self {
-        Queues { current: Queue::new(), suspended: Vec::new(), overflow: Queue::new(), flushes: 0, panic: None }
+        Queues { current: VecDeque::new(), suspended: Vec::new(), overflow: VecDeque::new(), flushes: 0, panic: None }
     }
 }
 
@@ -160,7 +132,7 @@ impl Trampoline {
     #[cold]
     fn suspend(&self) {
         self.with(|queues| {
-            let waiting = mem::replace(&mut queues.current, Queue::new());
+            let waiting = mem::take(&mut queues.current);
             queues.suspended.push(waiting);
         });
     }
@@ -170,7 +142,7 @@ impl Trampoline {
         let outermost = self.open.get() == 0;
         let panic = self.with(|queues| {
             if suspends {
-                queues.current = queues.suspended.pop().unwrap_or(Queue::new());
+                queues.current = queues.suspended.pop().unwrap_or_default();
             }
             if !outermost {
                 return None;
@@ -189,7 +161,7 @@ impl Trampoline {
         let mut queues = self.queues.borrow_mut();
         self.used.set(true);
         let result = f(&mut queues);
-        self.waiting.set(queues.current.first.is_some());
+        self.waiting.set(!queues.current.is_empty());
         result
     }
 }
@@ -233,13 +205,18 @@ pub(crate) fn drop_guarded<X: 'static>(caller: Caller, foreign: X) {
     }
 }
 
-/// Leaves a job to another frame than one of its own: a drop, or what the library settles by itself, is done before the call in which it
-/// happened returns, a call waits for the end of the outermost one.
+/// Leaves a job to another frame than one of its own: a call waits for the end of the outermost one, all else is done before the call in
+/// which it happened returns. Where no frame is open, what the library settles by itself runs in one of its own.
 pub(super) fn postpone(caller: Caller, job: Job) {
     match caller {
-        Caller::User => with(|queues| queues.overflow.push(job)),
-        Caller::Quiet | Caller::Home => with(|queues| queues.current.push(job)),
-        Caller::Library => defer(job),
+        Caller::User => with(|queues| queues.overflow.push_back(job)),
+        _ if TRAMPOLINE.with(|t| t.open.get() > 0) => with(|queues| queues.current.push_back(job)),
+        _ => {
+            if let Some(frame) = Frame::open(Caller::Quiet) {
+                guard(|| job.run());
+                frame.close();
+            }
+        }
     }
 }
 
@@ -287,9 +264,9 @@ impl Frame {
     #[cold]
     fn close_used(self, t: &Trampoline) {
         let outermost = t.open.get() == self.step;
-        while let Some(job) =
-            t.with(|queues| queues.current.pop().or_else(|| if outermost { queues.overflow.pop() } else { None }))
-        {
+        while let Some(job) = t.with(|queues| {
+            queues.current.pop_front().or_else(|| if outermost { queues.overflow.pop_front() } else { None })
+        }) {
             guard(|| job.run());
         }
         t.open.set(t.open.get() - self.step);
@@ -299,22 +276,6 @@ impl Frame {
             }
             diagnostics::report_panic(payload);
         }
-    }
-}
-
-/// Leaves `job` to the frame at work, or runs it now where there is none.
-fn defer(job: Job) {
-    let job = TRAMPOLINE.with(|t| {
-        if t.open.get() == 0 {
-            return Some(job);
-        }
-        t.with(|queues| queues.current.push(job));
-        None
-    });
-    let Some(job) = job else { return };
-    if let Some(frame) = Frame::open(Caller::Quiet) {
-        guard(|| job.run());
-        frame.close();
     }
 }
 
@@ -359,8 +320,8 @@ pub(crate) fn flush() {
         return;
     }
     while let Some(job) = with(|queues| {
-        let suspended = queues.suspended.iter_mut().find_map(Queue::pop);
-        suspended.or_else(|| queues.current.pop()).or_else(|| queues.overflow.pop())
+        let suspended = queues.suspended.iter_mut().find_map(VecDeque::pop_front);
+        suspended.or_else(|| queues.current.pop_front()).or_else(|| queues.overflow.pop_front())
     }) {
         guard(|| job.run());
     }

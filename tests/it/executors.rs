@@ -79,8 +79,11 @@ fn one_promise_under_many_executors() {
         by_hand.spawn(d);
         by_hand.run();
         deferred.resolve("hello".to_owned());
-        by_hand.run();
-        assert!(by_hand.tasks[0].is_none());
+        // A poll may find another thread that clones the outcome: that thread wakes the task once more.
+        while by_hand.tasks[0].is_some() {
+            by_hand.run();
+            thread::yield_now();
+        }
         assert_eq!(running.map(|thread| thread.join().unwrap()).len(), threads);
         assert_eq!(heard.get(), 4);
     });
