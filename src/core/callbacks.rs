@@ -1,4 +1,4 @@
-//! The callbacks of a promise: none, one in place, or lists. Beside this file only the loop of `lend` asks which.
+//! The callbacks of a promise: none, one in place, or lists. Beside this file only the order of what a lender does asks which.
 
 use super::raw::{Block, Body, Callback, CloneFn, Kinds};
 use crate::broken::Broken;
@@ -9,7 +9,7 @@ pub(super) struct Callbacks<S: Body, R>(Option<Callback<S>>, std::marker::Phanto
 
 /// In the place of the one callback. Once there, it stays.
 struct Lists<S: Body, R> {
-    /// Which lists are not empty, and that these are lists.
+    /// What is registered, and that these are lists.
     kinds: Kinds,
     observers: Vec<Callback<S>>,
     cancelers: Vec<Callback<S>>,
@@ -179,17 +179,17 @@ impl<S: Body, R: Default + 'static> Callbacks<S, R> {
     }
 
     /// Adds continuations to those that are to be served once the loan has ended.
-    pub(super) fn add_ready(&mut self, ready: impl IntoIterator<Item = Ready<S>>) {
+    pub(super) fn add_ready(&mut self, mut ready: Vec<Ready<S>>) {
         let lists = self.make_lists();
-        lists.ready.extend(ready);
+        lists.ready.append(&mut ready);
         lists.kinds.set(Kinds::READY, !lists.ready.is_empty());
     }
 
     /// The tasks to wake and the continuations to serve, once the loan has ended.
-    pub(super) fn take_ready(&mut self) -> (Option<Taken<Callback<S>>>, Vec<Ready<S>>) {
-        let Some(lists) = self.lists_mut() else { return (None, Vec::new()) };
+    pub(super) fn take_ready(&mut self) -> (Taken<Callback<S>>, Vec<Ready<S>>) {
+        let lists = self.make_lists();
         lists.kinds.set(Kinds::WAKER | Kinds::READY, false);
-        (Some(lists.wakers.take()), std::mem::take(&mut lists.ready))
+        (lists.wakers.take(), std::mem::take(&mut lists.ready))
     }
 
     fn has_one(&self, key: Key, kind: Kinds) -> bool {

@@ -37,9 +37,9 @@ impl<T, E, P, F: Flavor> Core<T, E, P, F> {
     fn poll_shared(&self, key: &mut Key, waker: &Waker) -> Poll<Result<T, E>> {
         let take = loop {
             match take(self.any(), State::take) {
-                Take::Wait if park(self.any(), key, waker) => return Poll::Pending,
-                Take::Wait => {}
-                take => break take,
+                Some(take) => break take,
+                None if park(self.any(), key, waker) => return Poll::Pending,
+                None => {}
             }
         };
         if *key != Key::DANGLING {
@@ -47,25 +47,26 @@ impl<T, E, P, F: Flavor> Core<T, E, P, F> {
         }
         *key = Key::SPENT;
         match self.finish_take(take) {
-            None => unreachable!("there was something to take"),
-            Some(Ok(outcome)) => Poll::Ready(outcome),
-            Some(Err(Lost::Spoiled(broken))) => panic!("{broken}"),
-            Some(Err(Lost::Panicked(payload))) => std::panic::resume_unwind(payload),
+            Ok(outcome) => Poll::Ready(outcome),
+            Err(Lost::Spoiled(broken)) => panic!("{broken}"),
+            Err(Lost::Panicked(payload)) => std::panic::resume_unwind(payload),
         }
     }
 
     /// Does what a transition says of the outcome.
     #[inline(always)]
-    fn finish_take(&self, take: Take) -> Option<Result<Result<T, E>, Lost>> {
+    fn finish_take(&self, take: Take) -> Result<Result<T, E>, Lost> {
         match take {
-            Take::Wait => None,
-            Take::Last(own) => Some(Ok(self.read(own))),
+            Take::Last(own) => Ok(self.read(own)),
             Take::Copy(clone, lent) => {
                 let copy = self.copy(lent, clone);
                 self.end_loan(1);
-                Some(copy.map_err(Lost::Panicked))
+                copy.map_err(Lost::Panicked)
             }
-            Take::Spoiled => self.any().with(|state| state.spoiled()).map(|broken| Err(Lost::Spoiled(broken))),
+            Take::Spoiled => {
+                let broken = self.any().with(|state| state.spoiled());
+                Err(Lost::Spoiled(broken.expect("a spoiled promise stays so")))
+            }
         }
     }
 
@@ -89,8 +90,8 @@ impl<T, E, P, F: Flavor> Core<T, E, P, F> {
 
     #[inline(never)]
     fn try_take_shared(&self) -> Option<Delivery<T, E>> {
-        let take = take(self.any(), |state| if state.has_executor() { Take::Wait } else { state.take() });
-        Some(match self.finish_take(take)? {
+        let take = take(self.any(), |state| if state.has_executor() { None } else { state.take() })?;
+        Some(match self.finish_take(take) {
             Ok(outcome) => self.with_note(outcome),
             Err(Lost::Spoiled(broken)) => Delivery::Broken(broken),
             Err(Lost::Panicked(payload)) => Delivery::Broken(panicked(payload, self.origin())),
@@ -148,7 +149,7 @@ enum Lost {
 }
 
 /// Uses up a right, if the outcome is here and `take` says so.
-fn take<F: Flavor>(promise: &AnyPromise<F>, take: impl FnOnce(&mut State<F>) -> Take) -> Take {
+fn take<F: Flavor>(promise: &AnyPromise<F>, take: impl FnOnce(&mut State<F>) -> Option<Take>) -> Option<Take> {
     let mut visit = promise.enter();
     let take = take(visit.state());
     finish(visit, Caller::Quiet);

@@ -9,13 +9,23 @@ use super::flavor::{Accepts, Flavor};
 use super::lend::{end_registration, finish};
 use super::note::Delivery;
 use super::progress::{Event, Listener};
-use super::raw::{Callback, CloneFn, Core, Crosses, Ending, Room, Roomy};
+use super::raw::{Callback, CloneFn, Core, Crosses, End, Ending, Room, Roomy};
 use super::settle::{Follower, HandOn, Producer};
 use super::state::State;
 use super::trampoline::{Caller, drop_guarded};
 use crate::broken::Broken;
+use crate::list::Key;
 use crate::panics;
 use crate::progress::Progress;
+
+/// A reference that counts as a right.
+struct Right<T: 'static, E: 'static, P: 'static, F: Flavor>(Core<T, E, P, F>);
+
+impl<T, E, P, F: Flavor> End for Right<T, E, P, F> {
+    fn end(self) {
+        self.0.drop_right(Key::DANGLING);
+    }
+}
 
 impl<T, E, P, F: Flavor> Core<T, E, P, F> {
     /// A pending promise, with one producer and one right: the references of both ends.
@@ -52,8 +62,10 @@ impl<T, E, P, F: Flavor> Core<T, E, P, F> {
         // All inside: no thread can run the continuation before the promise is noted to follow.
         let (producer, promise) = Core::derived(make, origin, source, key);
         visit.state().callbacks.push(Callback::continuation(context(Ending::new(producer)), run));
+        // A panic may resume here: then the promise ends, with its right.
+        let promise = Ending::new(Right(promise));
         end_registration(visit, Caller::User);
-        promise
+        promise.into_inner().0
     }
 
     /// One more producer.

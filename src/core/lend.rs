@@ -40,10 +40,12 @@ fn drain<F: Flavor>(visit: Visit<State<F>>, caller: Caller) {
 fn postpone<F: Flavor>(mut visit: Visit<State<F>>, caller: Caller) {
     let at_home = caller == Caller::Home;
     let state = visit.state();
-    if state.next(at_home) == Next::Rest {
-        return visit.leave();
+    match state.next(at_home) {
+        Next::Rest => return visit.leave(),
+        // Nothing foreign is in it: the promise is not lent for it.
+        Next::DropClaims => return drop_claims(visit),
+        _ => state.postpone(),
     }
-    state.postpone();
     if at_home {
         // A promise that finds no frame at its executor counts as on its way.
         state.set_posted(true);
@@ -143,10 +145,7 @@ fn wake<F: Flavor>(mut visit: Visit<State<F>>) {
 fn hand_over<F: Flavor>(mut visit: Visit<State<F>>) -> Option<Visit<State<F>>> {
     let state = visit.state();
     state.end_lending();
-    let Some(continuation) = state.take_last() else {
-        visit.leave();
-        return None;
-    };
+    let continuation = state.take_last().expect("one continuation is in place");
     let (note, own) = (state.note(), state.content.take());
     let promise = visit.step_out();
     let settled = guard(|| continuation.take(&promise, own, note));
@@ -176,7 +175,7 @@ fn end_source<F: Flavor>(promise: AnyPromise<F>, settled: Settled<State<F>>) -> 
 /// Takes several continuations out, with a clone of the outcome for each. The one with the last right gets the outcome itself.
 fn consume<F: Flavor>(mut visit: Visit<State<F>>) -> Visit<State<F>> {
     let state = visit.state();
-    let Some(continuations) = state.take_continuations() else { return visit };
+    let continuations = state.take_continuations().expect("there are lists");
     let (spoiled, clone, rights) = (state.spoiled(), state.callbacks.clone_fn(), state.rights);
     let lent = spoiled.is_none().then(|| state.content.lend());
     let promise = visit.step_out();
@@ -217,7 +216,7 @@ fn serve<F: Flavor>(mut visit: Visit<State<F>>) -> Option<Visit<State<F>>> {
     let (wakers, ready) = state.callbacks.take_ready();
     state.end_lending();
     let promise = visit.step_out();
-    wakers.into_iter().flatten().for_each(|waker| _ = guard(|| waker.run()));
+    wakers.for_each(|waker| _ = guard(|| waker.run()));
     let run = move |(continuation, outcome): Ready<State<F>>| {
         let deliver = || match outcome {
             Ok(block) => block.deliver(continuation, note),
@@ -272,8 +271,7 @@ fn step<F: Flavor>(mut visit: Visit<State<F>>, next: Next) -> Visit<State<F>> {
             visit
         }
         Next::Post => {
-            // Meanwhile no thread lends it: it may go on there at once.
-            state.lender = 0;
+            // No thread lends it: it may go on there at once.
             let executor = state.post();
             let promise = visit.step_out();
             if let Some(executor) = executor {

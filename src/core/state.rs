@@ -133,8 +133,6 @@ impl<F: Flavor> Body for State<F> {
 
 /// How one consumer gets the outcome.
 pub(super) enum Take {
-    /// Not yet: it is pending, or lent.
-    Wait,
     /// The outcome itself.
     Last(Own),
     /// A clone of it, to be made as its lender.
@@ -327,20 +325,21 @@ impl<F: Flavor> State<F> {
         !matches!(self.content, Content::Outcome | Content::Spoiled) || self.is_lent() || self.awaits_executor()
     }
 
-    /// Uses up one right, and says how. A copy is made as the lender, and its right is used up with the loan.
-    pub(super) fn take(&mut self) -> Take {
+    /// Uses up one right, unless there is nothing to be taken yet, and says how. A copy is made as the lender, and its right is used up with
+    /// the loan.
+    pub(super) fn take(&mut self) -> Option<Take> {
         if self.waits() {
-            return Take::Wait;
+            return None;
         }
         self.see();
         match (self.content, self.callbacks.clone_fn()) {
             (Content::Outcome, Some(clone)) if self.rights > 1 => {
                 self.lender = trampoline::this_thread();
-                return Take::Copy(clone, self.content.lend());
+                return Some(Take::Copy(clone, self.content.lend()));
             }
             _ => self.rights -= 1,
         }
-        if self.content == Content::Outcome { Take::Last(self.content.take()) } else { Take::Spoiled }
+        Some(if self.content == Content::Outcome { Take::Last(self.content.take()) } else { Take::Spoiled })
     }
 
     /// Takes the outcome for the only reference, if it is here and nothing was ever registered that is still here: then no thread lends it,

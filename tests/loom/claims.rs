@@ -255,3 +255,29 @@ fn a_cancel_races_the_adoption_of_a_promise() {
         canceler.fate()
     });
 }
+
+/// G7: two promises are led to one target, whose promise is dropped while an `on_cancel` is registered at the later one. No cancel can
+/// come to either.
+///
+/// Catches a promise that gives up its claim at the first of its sources alone.
+#[test]
+fn a_claim_is_given_up_at_two_sources() {
+    explore(PREEMPTIONS, [[Fate::DroppedUnrun; 2]], |_| {
+        let (a, first): Pair = Deferred::new();
+        let (b, second): Pair = Deferred::new();
+        let cancelers = [Canceler::new(), Canceler::new()];
+        a.on_cancel(cancelers[0].callback());
+        let callback = cancelers[1].callback();
+        let (target, led): Pair = Deferred::new();
+        first.forward(target.clone());
+        second.forward(target);
+        let other = thread::spawn(move || {
+            b.on_cancel(callback);
+            b
+        });
+        drop(led);
+        let b = other.join().unwrap();
+        assert_eq!([a.state(), b.state()], [State::Pending; 2]);
+        cancelers.map(|canceler| canceler.fate())
+    });
+}

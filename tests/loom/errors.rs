@@ -1,6 +1,9 @@
 //! Errors that the library makes of its own ends, by code of the user's.
 
-use deferral::{Broken, Deferred, Promise, testing};
+use std::cell::Cell;
+use std::sync::Arc;
+
+use deferral::{Broken, Deferred, Promise, set_unhandled_hook, testing};
 use loom::alloc::Track;
 use loom::cell::UnsafeCell;
 use loom::future::block_on;
@@ -132,5 +135,45 @@ fn a_taken_error_races_the_last_handles() {
         assert_eq!(block_on(clone).unwrap_err(), "taken");
         other.join().unwrap();
         watch.take().len()
+    });
+}
+
+std::thread_local! {
+    /// What the models of this thread have lost. The hook is one for the process.
+    static LOST: Cell<u32> = const { Cell::new(0) };
+}
+
+/// G10: the last two producers go at once, and nothing but a listener would miss them: no error is ever made, and the end is told once.
+///
+/// Catches an end without an error which the last producer does not tell.
+#[test]
+fn an_end_without_an_error_is_told_once() {
+    set_unhandled_hook(Some(Arc::new(|_| LOST.set(LOST.get() + 1))));
+    explore(MANY, [1], |_| {
+        LOST.set(0);
+        let (deferred, promise) = Deferred::<u32>::new();
+        drop(promise.progress(|_| ()));
+        let clone = deferred.clone();
+        let other = thread::spawn(move || drop(clone));
+        drop(deferred);
+        other.join().unwrap();
+        LOST.get()
+    });
+}
+
+/// G8, G10: a branch of a promise is canceled while that is rejected. An error that the branch has not taken is told.
+///
+/// Catches a continuation that was taken out, and counts as one which has looked at the error.
+#[test]
+fn a_lost_error_races_the_cancel_of_a_branch() {
+    explore(PREEMPTIONS, [(false, 1), (true, 0), (true, 1)], |_| {
+        let watch = testing::watch();
+        let (deferred, promise) = Deferred::<u32, String>::new();
+        let branch = promise.clone().then(Ok);
+        let other = thread::spawn(move || assert!(deferred.reject("lost".to_owned())));
+        let canceled = branch.cancel();
+        other.join().unwrap();
+        drop((promise, branch));
+        (canceled, watch.take().len())
     });
 }

@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use deferral::{BrokenKind, Deferred, State, when};
+use deferral::{BrokenKind, Deferred, Progress, State, when};
 use loom::future::block_on;
 use loom::thread;
 
-use crate::{Count, FEW, MANY, PREEMPTIONS, Pair, Seen, explore, here, outcome, rejected};
+use crate::{Count, FEW, Flag, MANY, PREEMPTIONS, Pair, Seen, explore, here, outcome, rejected};
 
 /// G4, G7: an aggregate whose inputs are settled by two threads at once is settled by the later one.
 #[test]
@@ -243,5 +243,85 @@ fn a_dropped_when_races_its_inputs() {
         other.join().unwrap();
         assert!(!b.is_wanted());
         assert_eq!(b.state(), State::Pending);
+    });
+}
+
+/// G4: a target is told a report while another thread settles what leads there. The observer comes after the report, or without it.
+///
+/// Catches a settle along a chain that does not look whether a lender is telling a report at the next link.
+#[test]
+fn a_settle_of_the_source_races_a_report_of_the_target() {
+    explore(MANY, [vec![1, 9], vec![9]], |tally| {
+        let (deferred, promise): Pair = Deferred::new();
+        let (target, led): Pair = Deferred::new();
+        let seen = Seen::new();
+        let _led = led
+            .progress({
+                let (seen, lent) = (seen.clone(), Flag::new());
+                move |_| {
+                    lent.raise();
+                    seen.note(1);
+                }
+            })
+            .done({
+                let seen = seen.clone();
+                move |value| seen.note(value.look())
+            });
+        promise.forward(target.clone());
+        let value = tally.value(9);
+        let other = thread::spawn(move || assert!(deferred.resolve(value)));
+        let told = target.notify(Progress { done: 1, total: 2 });
+        other.join().unwrap();
+        let seen = seen.take();
+        assert_eq!(seen.contains(&1), told);
+        seen
+    });
+}
+
+/// G7: two threads look for a ring, the one up and the other one down the same chain. Neither waits for the other.
+///
+/// Catches a look for the neighbours of a promise that waits for one of them in the middle of a visit.
+#[test]
+fn two_searches_for_a_ring_meet() {
+    explore(FEW, [Ok(1)], |tally| {
+        let (deferred, promise): Pair = Deferred::new();
+        let source = promise.then(Ok);
+        let (middle, led): Pair = Deferred::new();
+        let chain = led.then(Ok);
+        let (target, end): Pair = Deferred::new();
+        let end = end.then(Ok);
+        let other = thread::spawn(move || source.forward(middle));
+        chain.forward(target);
+        other.join().unwrap();
+        assert!(deferred.resolve(tally.value(1)));
+        outcome(end)
+    });
+}
+
+/// G3, G4: an observer comes to a target that follows two promises, while the later one is settled, and then the outcome is taken by the
+/// thread that has settled it. The target lets go of the other one, and no two look at the value at once.
+///
+/// Catches a promise that leaves another source in the middle of a settle, and does not count as lent meanwhile.
+#[test]
+fn an_observer_races_one_of_two_sources() {
+    explore(MANY, [7], |tally| {
+        let (a, first): Pair = Deferred::new();
+        let (b, second): Pair = Deferred::new();
+        let (target, led): Pair = Deferred::new();
+        first.forward(target.clone());
+        second.forward(target);
+        let (clone, seen) = (led.clone(), Count::default());
+        let value = tally.value(7);
+        let other = thread::spawn(move || {
+            assert!(b.resolve(value));
+            assert_eq!(outcome(clone), Ok(7));
+        });
+        let _led = led.done({
+            let seen = seen.clone();
+            move |value| (0..value.look()).for_each(|_| seen.add())
+        });
+        other.join().unwrap();
+        assert!(!a.is_wanted());
+        seen.get()
     });
 }

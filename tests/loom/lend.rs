@@ -224,3 +224,31 @@ fn two_lenders_settle_each_other() {
         [first, second].map(|promise| block_on(promise).unwrap())
     });
 }
+
+/// G3, G4: an observer comes to a promise that has been settled, and waits for its turn behind another continuation of its source. It runs
+/// behind the one that stands there, and never while the other thread looks.
+///
+/// Catches a promise that waits for its turn, and does not count as lent until then.
+#[test]
+fn an_observer_comes_before_the_turn_of_its_promise() {
+    explore(MANY, [[1, 2]], |tally| {
+        let (deferred, promise): Pair = Deferred::new();
+        let seen = Seen::new();
+        let observer = |name: u32| {
+            let seen = seen.clone();
+            move |value: &Value| seen.note((name, value.look()))
+        };
+        let first = promise.clone().then(Ok).done(observer(1));
+        let _second = promise.then(Ok);
+        let clone = first.clone();
+        let value = tally.value(7);
+        let other = thread::spawn(move || {
+            assert!(deferred.resolve(value));
+            assert_eq!(outcome(clone), Ok(7));
+        });
+        let _first = first.done(observer(2));
+        other.join().unwrap();
+        let [(one, 7), (two, 7)] = seen.take()[..] else { panic!("each observer runs once") };
+        [one, two]
+    });
+}

@@ -98,7 +98,7 @@ fn a_dropped_promise_races_settle() {
 
 /// G7: two threads make references to a settled promise, and end all that they have: its value is dropped once, by the last of them.
 ///
-/// Catches a producer that is made in two visits.
+/// Catches a count of producers that is read in one visit and written in another.
 #[test]
 fn references_to_a_settled_promise_come_and_go() {
     explore(MANY, [()], |tally| {
@@ -147,7 +147,7 @@ fn producers_come_and_go_on_two_threads() {
 
 /// G3, G7: two threads make and end promises of a settled pair: its value is dropped once, by the last of them.
 ///
-/// Catches a promise that is made in two visits.
+/// Catches a count of rights that is read in one visit and written in another.
 #[test]
 fn promises_come_and_go_on_two_threads() {
     explore(PREEMPTIONS, [()], |tally| {
@@ -187,7 +187,7 @@ fn promises_are_counted_on_two_threads() {
 
 /// G3, G7: one thread makes promises and ends them while the other one takes the value.
 ///
-/// Catches a promise that is made in two visits while another one takes the outcome.
+/// Catches a count of rights that is read in one visit and written in another, while another promise takes the outcome.
 #[test]
 fn promises_come_and_go_while_the_value_is_taken() {
     explore(MANY, [1, 2], |tally| {

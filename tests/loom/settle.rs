@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex};
 
-use deferral::{BrokenKind, Deferred, State};
+use deferral::{BrokenKind, Deferred, State, testing};
 use loom::thread;
 
 use crate::{Count, MANY, PREEMPTIONS, Pair, Seen, Value, explore, here, outcome, rejected};
@@ -136,6 +136,7 @@ fn settle_races_settle_before_callbacks() {
 #[test]
 fn cancel_races_the_last_producer() {
     explore(MANY, [BrokenKind::Abandoned, BrokenKind::Canceled].map(rejected), |_| {
+        let watch = testing::watch();
         let (deferred, promise): Pair = Deferred::new();
         let canceled = Count::default();
         deferred.on_cancel({
@@ -146,7 +147,11 @@ fn cancel_races_the_last_producer() {
         let won = promise.cancel();
         other.join().unwrap();
         assert_eq!((canceled.get(), Arc::strong_count(&canceled.0)), (u32::from(won), 1));
-        outcome(promise)
+        // A promise that was canceled is not missed.
+        assert_eq!(watch.take().len(), usize::from(!won));
+        let end = outcome(promise);
+        assert_eq!(end == rejected(BrokenKind::Canceled), won);
+        end
     });
 }
 

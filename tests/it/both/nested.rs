@@ -235,3 +235,30 @@ fn a_cancel_through_a_polled_then() {
         }
     });
 }
+
+/// G4: a promise that a branch gives up is not lent for that: what user code does with it before the frame ends is done before that call
+/// returns.
+#[test]
+fn a_promise_without_claims_settles_inside_a_callback() {
+    watchdog(|| {
+        let log = Log::new();
+        let (source, promise) = Deferred::<u32>::new();
+        let (middle, followed) = Deferred::<u32>::new();
+        promise.forward(middle.clone());
+        let (end, last) = Deferred::<u32>::new();
+        let (observer, told, outer) = (log.clone(), log.clone(), log.clone());
+        followed
+            .progress(move |report| told.add(format!("report:{}", report.done)))
+            .done(move |_| observer.add("observer"))
+            .forward(end.clone());
+        let _last = last.done(move |_| {
+            assert!(middle.notify(report(1)));
+            outer.add("notified");
+            assert!(middle.resolve(7));
+            outer.add("resolved");
+        });
+        assert!(end.resolve(0));
+        assert_eq!(log.text(), "report:1 notified observer resolved");
+        drop(source);
+    });
+}

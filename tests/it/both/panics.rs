@@ -400,3 +400,46 @@ fn a_panic_leaves_nothing_behind() {
     assert!(deferred.resolve(1));
     assert_eq!(promise.state(), State::Resolved);
 }
+
+/// A value, or an error, that tells whether it still lives.
+struct Living(Option<Arc<()>>);
+
+impl From<Broken> for Living {
+    fn from(_: Broken) -> Self {
+        Living(None)
+    }
+}
+
+/// G1, G9: a panic that resumes out of a registration leaves nothing of the promise that it would have returned: its outcome is dropped.
+#[test]
+fn a_panic_out_of_a_registration_drops_the_outcome() {
+    fn nested() {
+        drop(Promise::<u32>::resolved(1).done(|_| panic!("nested")));
+    }
+    type Register = fn(Living);
+    let registrations: [Register; 3] = [
+        |living| {
+            drop(Promise::<u32, Living>::resolved(1).then(move |_| {
+                nested();
+                Ok(living)
+            }));
+        },
+        |living| {
+            drop(Promise::<u32, Living>::rejected(Living(None)).catch(move |_| {
+                nested();
+                Err(living)
+            }));
+        },
+        |living| {
+            drop(Promise::<u32, Living>::rejected(Living(None)).map_err(move |_| {
+                nested();
+                living
+            }));
+        },
+    ];
+    for register in registrations {
+        let life = Arc::new(());
+        assert_eq!(panic_of(|| register(Living(Some(life.clone())))), "nested");
+        assert_eq!(Arc::strong_count(&life), 1);
+    }
+}
