@@ -52,7 +52,7 @@
 //! | poll | waker parked | waker parked | the last right: taken; else lent, to clone | waker parked |
 //! | peek | `None` | `None` | lent; finish | `None` |
 //! | drop a promise, or leave a source | a right less; finish | a right less | a right less; finish | a right less |
-//! | drop a producer | the last one abandons | the last one abandons | finish | |
+//! | drop a producer | the last one abandons | the last one abandons | the last handle of all: finish | |
 //! | follow | noted; finish | noted | the sources are left | the sources are left |
 //!
 //! `next` has one order: reports; then, once settled, the callbacks of a cancel, the room, the sources to leave, what can no longer run, the

@@ -402,11 +402,13 @@ fn a_panic_leaves_nothing_behind() {
 }
 
 /// A value, or an error, that tells whether it still lives.
-struct Living(Option<Arc<()>>);
+struct Living {
+    _life: Option<Arc<()>>,
+}
 
 impl From<Broken> for Living {
     fn from(_: Broken) -> Self {
-        Living(None)
+        Living { _life: None }
     }
 }
 
@@ -425,13 +427,13 @@ fn a_panic_out_of_a_registration_drops_the_outcome() {
             }));
         },
         |living| {
-            drop(Promise::<u32, Living>::rejected(Living(None)).catch(move |_| {
+            drop(Promise::<u32, Living>::rejected(Living { _life: None }).catch(move |_| {
                 nested();
                 Err(living)
             }));
         },
         |living| {
-            drop(Promise::<u32, Living>::rejected(Living(None)).map_err(move |_| {
+            drop(Promise::<u32, Living>::rejected(Living { _life: None }).map_err(move |_| {
                 nested();
                 living
             }));
@@ -439,7 +441,7 @@ fn a_panic_out_of_a_registration_drops_the_outcome() {
     ];
     for register in registrations {
         let life = Arc::new(());
-        assert_eq!(panic_of(|| register(Living(Some(life.clone())))), "nested");
+        assert_eq!(panic_of(|| register(Living { _life: Some(life.clone()) })), "nested");
         assert_eq!(Arc::strong_count(&life), 1);
     }
 }
