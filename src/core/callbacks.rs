@@ -147,16 +147,16 @@ impl<S: Body, R: Default + 'static> Callbacks<S, R> {
 
     #[inline(always)]
     pub(super) fn push(&mut self, callback: Callback<S>) -> Key {
-        match &mut self.0 {
-            None => {
-                self.0 = Some(callback);
-                Key::FIRST
-            }
-            Some(one) => match one.as_lists_mut::<Lists<S, R>>() {
-                Some(lists) => lists.push(callback),
-                None => self.make_lists().push(callback),
-            },
+        if self.is_void() {
+            self.0 = Some(callback);
+            return Key::FIRST;
         }
+        self.push_to_lists(callback)
+    }
+
+    #[inline(never)]
+    fn push_to_lists(&mut self, callback: Callback<S>) -> Key {
+        self.make_lists().push(callback)
     }
 
     /// The key that the next continuation gets.
@@ -168,6 +168,13 @@ impl<S: Body, R: Default + 'static> Callbacks<S, R> {
     #[inline(always)]
     pub(super) fn take_one(&mut self, kinds: Kinds) -> Option<Callback<S>> {
         if self.0.as_ref()?.kinds().has(kinds) { self.0.take() } else { None }
+    }
+
+    /// The one callback of a promise without lists.
+    #[inline(always)]
+    pub(super) fn take_last(&mut self) -> Option<Callback<S>> {
+        debug_assert!(!self.kinds().has(Kinds::LISTS), "these are lists");
+        self.0.take()
     }
 
     /// The observers of a promise that has lists of them.

@@ -132,8 +132,7 @@ fn observe_all<F: Flavor>(mut visit: Visit<State<F>>, lent: Lent) -> Visit<State
 /// Wakes the one task, which ends the loan.
 #[inline(always)]
 fn wake<F: Flavor>(mut visit: Visit<State<F>>) {
-    let waker = visit.state().callbacks.take_one(Kinds::WAKER);
-    visit.state().end_lending();
+    let waker = visit.state().take_waker();
     visit.leave();
     if let Some(waker) = waker {
         guard(|| waker.run());
@@ -144,8 +143,7 @@ fn wake<F: Flavor>(mut visit: Visit<State<F>>) {
 #[inline(always)]
 fn hand_over<F: Flavor>(mut visit: Visit<State<F>>) -> Option<Visit<State<F>>> {
     let state = visit.state();
-    state.end_lending();
-    let continuation = state.take_last().expect("one continuation is in place");
+    let continuation = state.take_continuation().expect("one continuation is in place");
     let (note, own) = (state.note(), state.content.take());
     let promise = visit.step_out();
     let settled = guard(|| continuation.take(&promise, own, note));

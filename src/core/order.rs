@@ -127,11 +127,14 @@ impl<F: Flavor> State<F> {
     /// Whether nothing is registered and nothing is left to do, or a lender is at it: most ends of visits find no more.
     #[inline(always)]
     pub(super) fn is_quiet(&self) -> bool {
-        let quiet = match self.content {
-            Content::Outcome => !self.is_in_the_way(),
-            content => matches!(content, Content::Nothing) || (self.is_pending() && matches!(content, Content::Empty)),
-        };
-        self.is_lent() || (quiet && !self.is(RARE_MARKS) && self.callbacks.is_idle())
+        self.is_lent()
+            || (self.callbacks.is_idle()
+                && !self.is(RARE_MARKS)
+                && match self.content {
+                    Content::Outcome => !self.is_in_the_way(),
+                    Content::Nothing => true,
+                    content => matches!(content, Content::Empty) && self.is_pending(),
+                })
     }
 
     /// Becomes the lender. A promise with something to do at its executor is lent there alone.

@@ -196,13 +196,13 @@ fn reject_with<F: Flavor>(promise: &AnyPromise<F>, kind: BrokenKind, broken: Opt
 /// Ends a producer, with its reference.
 fn drop_producer<F: Flavor>(promise: AnyPromise<F>) {
     let mut visit = promise.into_visit();
-    visit.state().producers -= 1;
-    match visit.state() {
-        state if state.producers == 0 && state.is_pending() => abandon(visit),
-        // Only the last handle of all leaves something to do.
-        state if state.producers > 0 || state.rights > 0 => visit.leave(),
-        _ => finish(visit, Caller::Quiet),
+    let state = visit.state();
+    state.producers -= 1;
+    if state.producers == 0 && state.is_pending() {
+        return abandon(visit);
     }
+    // Only the last handle of all leaves something to do.
+    if state.producers > 0 || state.rights > 0 { visit.leave() } else { finish(visit, Caller::Quiet) }
 }
 
 /// The last producer has ended, and the promise is pending.

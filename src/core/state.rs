@@ -307,12 +307,19 @@ impl<F: Flavor> State<F> {
         Some(continuations)
     }
 
-    /// The one continuation, with its right.
-    pub(super) fn take_last(&mut self) -> Option<Callback<Self>> {
-        let continuation = self.callbacks.take_one(Kinds::CONTINUATION)?;
+    /// The one waker of a promise without lists, which ends the loan: such a promise has no executor, so no other thread lends it.
+    #[inline(always)]
+    pub(super) fn take_waker(&mut self) -> Option<Callback<Self>> {
+        self.lender = 0;
+        self.callbacks.take_last()
+    }
+
+    /// The one continuation of a promise without lists, with its right. It ends the loan.
+    pub(super) fn take_continuation(&mut self) -> Option<Callback<Self>> {
+        self.lender = 0;
         self.rights -= 1;
         self.see();
-        Some(continuation)
+        self.callbacks.take_last()
     }
 
     /// What is known of the error.
@@ -322,7 +329,10 @@ impl<F: Flavor> State<F> {
 
     /// Whether there is nothing to be taken now.
     pub(super) fn waits(&self) -> bool {
-        !matches!(self.content, Content::Outcome | Content::Spoiled) || self.is_lent() || self.awaits_executor()
+        self.is_pending()
+            || !matches!(self.content, Content::Outcome | Content::Spoiled)
+            || self.is_lent()
+            || self.awaits_executor()
     }
 
     /// Uses up one right, unless there is nothing to be taken yet, and says how. A copy is made as the lender, and its right is used up with

@@ -325,6 +325,7 @@ impl<S: Body> Callback<S> {
     }
 
     /// Uses the data up.
+    #[inline(always)]
     fn call(self, argument: *mut ()) -> Option<Settled<S>> {
         let this = ManuallyDrop::new(self);
         // SAFETY: the function is of this data, and is called once; its callers see to the argument.
@@ -355,6 +356,7 @@ impl<S: Body> Callback<S> {
     }
 
     /// Wakes a task, or runs a callback of a cancel.
+    #[inline(always)]
     pub(in crate::core) fn run(self) {
         debug_assert!(self.kinds().has(Kinds::WAKER | Kinds::CANCELER));
         self.call(std::ptr::null_mut());
