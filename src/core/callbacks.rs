@@ -9,7 +9,7 @@ pub(super) struct Callbacks<S: Body, R>(Option<Callback<S>>, std::marker::Phanto
 
 /// In the place of the one callback. Once there, it stays.
 struct Lists<S: Body, R> {
-    /// What is registered, and that these are lists.
+    /// The kinds of the callbacks in the lists, and [`Kinds::LISTS`].
     kinds: Kinds,
     observers: Vec<Callback<S>>,
     cancelers: Vec<Callback<S>>,
@@ -116,9 +116,7 @@ impl<S: Body, R: Default + 'static> Callbacks<S, R> {
 
     /// The rare part: from now on it is there.
     pub(super) fn make_rare(&mut self) -> &mut R {
-        let lists = self.make_lists();
-        lists.kinds.set(Kinds::RARE, true);
-        lists.rare.get_or_insert_default()
+        self.make_lists().rare.get_or_insert_default()
     }
 
     /// Whether nothing was ever registered that is still here.
@@ -127,12 +125,12 @@ impl<S: Body, R: Default + 'static> Callbacks<S, R> {
         self.0.is_none()
     }
 
-    /// Whether nothing is registered.
+    /// Whether nothing is registered, and there is no rare part.
     #[inline(always)]
     pub(super) fn is_idle(&self) -> bool {
         match self.lists() {
             None => self.is_void(),
-            Some(lists) => lists.kinds == Kinds::LISTS,
+            Some(lists) => lists.kinds == Kinds::LISTS && lists.rare.is_none(),
         }
     }
 

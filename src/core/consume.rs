@@ -162,7 +162,7 @@ fn park<F: Flavor>(promise: &AnyPromise<F>, key: &mut Key, waker: &Waker) -> boo
     if *key != Key::DANGLING {
         return park_again(promise, key, waker);
     }
-    // A waker is cloned and dropped outside.
+    // A waker is cloned, and dropped, outside.
     let clone = waker.clone();
     let mut visit = promise.enter();
     if visit.state().waits() {
@@ -172,6 +172,7 @@ fn park<F: Flavor>(promise: &AnyPromise<F>, key: &mut Key, waker: &Waker) -> boo
         return true;
     }
     visit.leave();
+    // Not the last of its kind: the caller has one.
     trampoline::guard(|| drop(clone));
     false
 }
@@ -192,7 +193,7 @@ fn park_again<F: Flavor>(promise: &AnyPromise<F>, key: &mut Key, waker: &Waker) 
             }
             state.waits()
         });
-        trampoline::guard(|| drop(clone));
+        drop_guarded(Caller::Quiet, clone);
     }
     if parked {
         awaited::note(promise.address(), promise.origin());

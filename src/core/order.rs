@@ -1,8 +1,8 @@
-//! The one order of all that is done for a promise: [`next`](State::next), a function of the state alone, says what its lender does.
+//! The one order of all that is done for a promise: [`next`](State::next) says what its lender does. It changes nothing.
 
 use super::flavor::Flavor;
 use super::raw::{Content, Kinds};
-use super::state::{EXECUTOR, IDLES, RARE_MARKS, ROOM, Rare, State};
+use super::state::{IDLES, RARE_MARKS, ROOM, Rare, State};
 use super::trampoline;
 
 /// What the lender does next.
@@ -68,11 +68,11 @@ impl<F: Flavor> State<F> {
     #[inline(never)]
     fn next_of_any(&self, kinds: Kinds, at_home: bool) -> Next {
         // A promise with an executor may have another lender by now.
-        if self.is(EXECUTOR) && self.is_lent() && self.lender != trampoline::this_thread() {
+        if self.has_executor() && self.is_lent() && self.lender != trampoline::this_thread() {
             return Next::Rest;
         }
         let rare = self.callbacks.rare();
-        let bound = !at_home && self.is(EXECUTOR) && rare.is_some_and(|rare| self.is_bound(kinds, rare));
+        let bound = !at_home && self.has_executor() && rare.is_some_and(|rare| self.is_bound(kinds, rare));
         match rare {
             Some(rare) if bound && !rare.posted => return Next::Post,
             Some(rare) if !bound && rare.has_events() => return Next::Report,
@@ -140,14 +140,14 @@ impl<F: Flavor> State<F> {
     /// Becomes the lender. A promise with something to do at its executor is lent there alone.
     #[inline(always)]
     pub(super) fn start_lending(&mut self, at_home: bool) {
-        let away = self.is(EXECUTOR) && !at_home && self.awaits_executor();
+        let away = self.has_executor() && !at_home && self.awaits_executor();
         self.lender = if away { 0 } else { trampoline::this_thread() };
     }
 
     /// Is the lender no more, if it was.
     #[inline(always)]
     pub(super) fn end_lending(&mut self) {
-        if !self.is(EXECUTOR) || self.lender == trampoline::this_thread() {
+        if !self.has_executor() || self.lender == trampoline::this_thread() {
             self.lender = 0;
         }
     }

@@ -98,7 +98,7 @@ pub(super) const IDLES: u8 = 4;
 /// Something stands in its room.
 pub(super) const ROOM: u8 = 8;
 /// It has an executor.
-pub(super) const EXECUTOR: u8 = 16;
+const EXECUTOR: u8 = 16;
 /// Its outcome has to be dropped or, if it is an error that nothing saw, reported.
 pub(super) const DROPS: u8 = 32;
 /// Those of few promises.
@@ -239,9 +239,10 @@ impl<F: Flavor> State<F> {
 
     /// Whether the outcome waits for its callbacks to run at the executor.
     pub(super) fn awaits_executor(&self) -> bool {
-        self.is(EXECUTOR) && self.callbacks.rare().is_some_and(|rare| self.is_bound(self.callbacks.kinds(), rare))
+        self.has_executor() && self.callbacks.rare().is_some_and(|rare| self.is_bound(self.callbacks.kinds(), rare))
     }
 
+    #[inline(always)]
     pub(super) fn has_executor(&self) -> bool {
         self.is(EXECUTOR)
     }
@@ -329,10 +330,7 @@ impl<F: Flavor> State<F> {
 
     /// Whether there is nothing to be taken now.
     pub(super) fn waits(&self) -> bool {
-        self.is_pending()
-            || !matches!(self.content, Content::Outcome | Content::Spoiled)
-            || self.is_lent()
-            || self.awaits_executor()
+        !matches!(self.content, Content::Outcome | Content::Spoiled) || self.is_lent() || self.awaits_executor()
     }
 
     /// Uses up one right, unless there is nothing to be taken yet, and says how. A copy is made as the lender, and its right is used up with

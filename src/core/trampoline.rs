@@ -233,11 +233,11 @@ impl Frame {
     /// Opens a frame, unless too many are open.
     pub(super) fn open(caller: Caller) -> Option<Frame> {
         TRAMPOLINE.with(|t| {
-            let (calls, open) = (matches!(caller, Caller::User), t.open.get());
-            if open & (NO_CALL | NO_FRAME) != 0 && open & if calls { NO_CALL } else { NO_FRAME } != 0 {
+            let (step, full) = if matches!(caller, Caller::User) { (CALL, NO_CALL) } else { (FRAME, NO_FRAME) };
+            let open = t.open.get();
+            if open & full != 0 {
                 return None;
             }
-            let step = if calls { CALL } else { FRAME };
             t.open.set(open + step);
             let suspends = t.waiting.get();
             if suspends {

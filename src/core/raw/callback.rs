@@ -31,10 +31,8 @@ impl Kinds {
     pub(in crate::core) const SEES_ERRORS: Kinds = Kinds(16);
     /// Lists of callbacks.
     pub(in crate::core) const LISTS: Kinds = Kinds(32);
-    /// Something that few promises have.
-    pub(in crate::core) const RARE: Kinds = Kinds(64);
     /// Continuations that are to be served once the loan has ended.
-    pub(in crate::core) const READY: Kinds = Kinds(128);
+    pub(in crate::core) const READY: Kinds = Kinds(64);
 
     #[inline(always)]
     pub(in crate::core) fn has(self, other: Kinds) -> bool {
