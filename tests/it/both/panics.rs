@@ -1,12 +1,14 @@
 //! Panics: the others are served, and the first one goes where it belongs.
 
+use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind, panic_any};
+use std::pin::Pin;
 use std::sync::{Arc, Mutex};
-use std::task::Poll;
+use std::task::{Context, Poll, Wake, Waker};
 
 use super::{Deferred, Promise};
 use crate::util::{Count, Log, OnDrop, panic_of, poll_once, watchdog};
-use deferral::{Broken, BrokenKind, Progress, State};
+use deferral::{Broken, BrokenKind, Progress, State, testing};
 
 type Act = fn(Deferred<u32, String>, &Promise<u32, String>);
 
@@ -399,6 +401,34 @@ fn a_panic_leaves_nothing_behind() {
     let promise = promise.done(|_| ());
     assert!(deferred.resolve(1));
     assert_eq!(promise.state(), State::Resolved);
+}
+
+/// A waker whose drop panics.
+struct LateBite;
+
+impl Wake for LateBite {
+    fn wake(self: Arc<Self>) {}
+}
+
+impl Drop for LateBite {
+    fn drop(&mut self) {
+        panic!("a waker");
+    }
+}
+
+/// G9: the waker that a poll replaces panics in its drop: that is told, and the poll goes on.
+#[test]
+fn a_replaced_waker_that_panics_in_its_drop() {
+    let watch = testing::watch();
+    let (deferred, mut promise) = Deferred::<u32>::new();
+    let first = Waker::from(Arc::new(LateBite));
+    assert!(Pin::new(&mut promise).poll(&mut Context::from_waker(&first)).is_pending());
+    drop(first);
+    assert!(poll_once(&mut promise).is_pending());
+    let told = watch.take();
+    assert!(told.len() == 1 && told[0].contains("a waker"), "{told:?}");
+    assert!(deferred.resolve(7));
+    assert!(matches!(poll_once(&mut promise), Poll::Ready(Ok(7))));
 }
 
 /// A value, or an error, that tells whether it still lives.
